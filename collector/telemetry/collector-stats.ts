@@ -1,0 +1,35 @@
+/** Why an event, or a part of one, was lost in the kernel. Same order as `enum drop_reason` in native/bpf/event.h. */
+export const DROP_REASONS = ['ring_full', 'scratch_busy', 'read_failed', 'event_too_large'] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
+
+/** Families of events for loss accounting. Same order as `enum event_class` in native/bpf/event.h. */
+export const EVENT_CLASSES = ['process', 'file', 'network', 'other'] as const;
+export type EventClass = (typeof EVENT_CLASSES)[number];
+
+/** Upper bounds, in seconds, of the latency histogram's buckets; the last bucket (+Inf) is beyond them. */
+export const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
+/**
+ * What the collector thread knows of itself. Every count is cumulative since start; the main thread turns differences into metrics.
+ */
+export interface CollectorStats {
+  /** Events that reached user space, by event type name. */
+  readonly events: Readonly<Record<string, number>>;
+  /** Events or reads lost in the kernel, by cause, class and CPU. `read_failed` marks an event that arrived with a gap. */
+  readonly drops: readonly { readonly reason: DropReason; readonly class: EventClass; readonly cpu: number; readonly count: number }[];
+  /** By rule name. */
+  readonly ruleMatches: Readonly<Record<string, number>>;
+  readonly rings: readonly { readonly cpu: number; readonly capacityBytes: number; readonly usedBytes: number }[];
+  readonly processTable: {
+    readonly size: number;
+    readonly capacity: number;
+    /** Entries found stale (start time or exec generation differ) and read again. */
+    readonly healed: number;
+    /** Entries pushed out because the table was full. */
+    readonly evicted: number;
+    /** Events whose process was not in the table. */
+    readonly missed: number;
+  };
+  /** From kernel time of an event to its detection leaving the collector thread; counts per bucket, not cumulated, one more than bounds. */
+  readonly latency: { readonly counts: readonly number[]; readonly sumSeconds: number };
+}
