@@ -1,0 +1,14 @@
+/** `npm run check`: types and lint over the whole project. Runs both, so that one run shows everything. */
+import { spawnSync } from 'node:child_process';
+
+const CHECKS: readonly (readonly string[])[] = [
+  ['node_modules/.bin/tsc', '-p', '.'],
+  ['node_modules/.bin/biome', 'check', '--error-on-warnings', '.'],
+];
+
+const failed = CHECKS.filter(([command, ...parameters]) => {
+  const { status } = spawnSync(command as string, parameters, { stdio: 'inherit' });
+  return status !== 0;
+});
+for (const command of failed) console.error(`check: failed: ${command.join(' ')}`);
+process.exitCode = failed.length === 0 ? 0 : 1;
