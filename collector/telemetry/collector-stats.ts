@@ -7,7 +7,9 @@ export const EVENT_CLASSES = ['process', 'file', 'network', 'other'] as const;
 export type EventClass = (typeof EVENT_CLASSES)[number];
 
 /** Upper bounds, in seconds, of the latency histogram's buckets; the last bucket (+Inf) is beyond them. */
-export const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+export const LATENCY_BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+] as const;
 
 /**
  * What the collector thread knows of itself. Every count is cumulative since start; the main thread turns differences into metrics.
@@ -16,7 +18,12 @@ export interface CollectorStats {
   /** Events that reached user space, by event type name. */
   readonly events: Readonly<Record<string, number>>;
   /** Events or reads lost in the kernel, by cause, class and CPU. `read_failed` marks an event that arrived with a gap. */
-  readonly drops: readonly { readonly reason: DropReason; readonly class: EventClass; readonly cpu: number; readonly count: number }[];
+  readonly drops: readonly {
+    readonly reason: DropReason;
+    readonly class: EventClass;
+    readonly cpu: number;
+    readonly count: number;
+  }[];
   /** By rule name. */
   readonly ruleMatches: Readonly<Record<string, number>>;
   readonly rings: readonly { readonly cpu: number; readonly capacityBytes: number; readonly usedBytes: number }[];

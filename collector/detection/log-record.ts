@@ -1,0 +1,54 @@
+import { type Context, createContextKey, type LogRecord, ROOT_CONTEXT } from '@opentelemetry/api';
+import { ruleAttributes, subjectAttributes } from './attributes.ts';
+import type { Detection } from './detection.ts';
+import { applyLimits } from './limits.ts';
+import { SEVERITIES } from './severity.ts';
+import { parseTime } from './time.ts';
+
+export const EVENT_NAME = 'shikra.detection';
+export const SCOPE_NAME = 'shikra.detector';
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.44.0';
+
+/** Attributes that other parts of Shikra read back from a record. */
+export const ATTRIBUTES = {
+  uid: 'log.record.uid',
+  rule: 'security_rule.name',
+  priority: 'shikra.priority',
+  source: 'shikra.event.source',
+  tags: 'shikra.rule.tags',
+  eventsDropped: 'shikra.events.dropped',
+  dropRatio: 'shikra.events.drop_ratio',
+} as const;
+
+const DETECTION_KEY = createContextKey('shikra detection');
+
+/**
+ * The OpenTelemetry log record of a detection: the one place where the two meet.
+ * The same detection always gives the same record, so that a record sent twice can be recognised (`log.record.uid`, both times, all attributes equal).
+ * The detection itself travels along in the record's context; {@link detectionIn} takes it out.
+ */
+export function toLogRecord(detection: Detection): LogRecord & { readonly context: Context } {
+  const severity = SEVERITIES[detection.priority];
+  const { body, attributes } = applyLimits(detection.output, {
+    [ATTRIBUTES.uid]: detection.uuid,
+    [ATTRIBUTES.priority]: detection.priority.toLowerCase(),
+    [ATTRIBUTES.source]: detection.source,
+    ...ruleAttributes(detection),
+    ...subjectAttributes(detection),
+  });
+  return {
+    eventName: EVENT_NAME,
+    timestamp: parseTime(detection.time),
+    observedTimestamp: parseTime(detection.observed_time),
+    severityNumber: severity.number,
+    severityText: severity.text,
+    body,
+    attributes,
+    context: ROOT_CONTEXT.setValue(DETECTION_KEY, detection),
+  };
+}
+
+/** The detection that a record was made from; undefined for a record that is not Shikra's. */
+export function detectionIn(context: Context | undefined): Detection | undefined {
+  return context?.getValue(DETECTION_KEY) as Detection | undefined;
+}

@@ -1,0 +1,173 @@
+/**
+ * Every metric of Shikra's own, in one table: docs/metrics.md is generated from it, `createMetrics` makes them from it.
+ * Prometheus' names; over OTLP the same numbers travel under the same names. Label values are bounded: never a pod, a user or a command.
+ */
+export interface MetricRow {
+  readonly name: `shikra_${string}`;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+}
+
+export const METRIC_TABLE = {
+  events: {
+    name: 'shikra_events_total',
+    help: 'Events that reached user space, by event type.',
+    type: 'counter',
+    labels: ['type'],
+  },
+  eventsDropped: {
+    name: 'shikra_events_dropped_total',
+    help: 'Events (or, for read_failed, parts of one) lost in the kernel, by cause and class of event.',
+    type: 'counter',
+    labels: ['reason', 'class'],
+  },
+  ruleMatches: {
+    name: 'shikra_rule_matches_total',
+    help: 'Matches by rule, before processors drop or change anything.',
+    type: 'counter',
+    labels: ['rule', 'priority', 'source'],
+  },
+  detections: {
+    name: 'shikra_detections_total',
+    help: "Detections that entered the pipeline, the agent's own included.",
+    type: 'counter',
+    labels: ['priority', 'source'],
+  },
+  detectionLatency: {
+    name: 'shikra_detection_latency_seconds',
+    help: "From the kernel's time of an event to its detection leaving the collector thread.",
+    type: 'histogram',
+    labels: [],
+  },
+  ringUsed: {
+    name: 'shikra_ring_used_bytes',
+    help: "Bytes waiting in a CPU's ring when last looked at.",
+    type: 'gauge',
+    labels: ['cpu'],
+  },
+  ringCapacity: { name: 'shikra_ring_capacity_bytes', help: "Size of a CPU's ring.", type: 'gauge', labels: ['cpu'] },
+  processTableEntries: {
+    name: 'shikra_process_table_entries',
+    help: 'Processes in the table.',
+    type: 'gauge',
+    labels: [],
+  },
+  processTableCapacity: {
+    name: 'shikra_process_table_capacity',
+    help: 'Processes that the table can hold.',
+    type: 'gauge',
+    labels: [],
+  },
+  processTableHealed: {
+    name: 'shikra_process_table_healed_total',
+    help: 'Entries found stale and read again.',
+    type: 'counter',
+    labels: [],
+  },
+  processTableEvicted: {
+    name: 'shikra_process_table_evicted_total',
+    help: 'Entries pushed out because the table was full.',
+    type: 'counter',
+    labels: [],
+  },
+  processTableMissed: {
+    name: 'shikra_process_table_missed_total',
+    help: 'Events whose process was not in the table.',
+    type: 'counter',
+    labels: [],
+  },
+  processorDropped: {
+    name: 'shikra_processor_dropped_total',
+    help: 'Detections that a processor did not pass on, by reason.',
+    type: 'counter',
+    labels: ['processor', 'reason'],
+  },
+  pipelineErrors: {
+    name: 'shikra_pipeline_errors_total',
+    help: 'Failures inside the pipeline that cost the detection at hand.',
+    type: 'counter',
+    labels: [],
+  },
+  storeRecords: {
+    name: 'shikra_store_records_total',
+    help: 'Detections by what the store did: written, duplicate (same uid again), lost (disk failing and memory full), expired (removed by age or size).',
+    type: 'counter',
+    labels: ['outcome'],
+  },
+  storeErrors: {
+    name: 'shikra_store_errors_total',
+    help: 'Failed store transactions; the detections stay in memory and are written again.',
+    type: 'counter',
+    labels: ['operation'],
+  },
+  storePending: {
+    name: 'shikra_store_pending',
+    help: 'Detections in memory, not yet on disk.',
+    type: 'gauge',
+    labels: [],
+  },
+  storeBytes: { name: 'shikra_store_bytes', help: 'Space that the store uses.', type: 'gauge', labels: [] },
+  storeDetections: { name: 'shikra_store_detections', help: 'Detections in the store.', type: 'gauge', labels: [] },
+  exporterRecords: {
+    name: 'shikra_exporter_records_total',
+    help: 'Detections by exporter and outcome: delivered, rejected (partial success), dead_letter (refused), expired (retention took it before delivery), dropped.',
+    type: 'counter',
+    labels: ['exporter', 'outcome'],
+  },
+  exporterRetries: {
+    name: 'shikra_exporter_retries_total',
+    help: 'Deliveries that failed and are tried again.',
+    type: 'counter',
+    labels: ['exporter'],
+  },
+  exporterQueueSize: {
+    name: 'shikra_exporter_queue_size',
+    help: 'Detections stored and not yet delivered.',
+    type: 'gauge',
+    labels: ['exporter'],
+  },
+  exporterLastSuccess: {
+    name: 'shikra_exporter_last_success_timestamp_seconds',
+    help: 'When a delivery last succeeded; 0 before the first.',
+    type: 'gauge',
+    labels: ['exporter'],
+  },
+  rulesLoaded: { name: 'shikra_rules_loaded', help: 'Rules that are loaded and enabled.', type: 'gauge', labels: [] },
+  reloads: {
+    name: 'shikra_reloads_total',
+    help: 'Reloads of rules or configuration, by result.',
+    type: 'counter',
+    labels: ['result'],
+  },
+  buildInfo: {
+    name: 'shikra_build_info',
+    help: 'Always 1; the labels tell what runs.',
+    type: 'gauge',
+    labels: ['version', 'revision', 'node'],
+  },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricKey = keyof typeof METRIC_TABLE;
+
+/** docs/metrics.md, whole. */
+export function metricsPage(): string {
+  const rows = Object.values<MetricRow>(METRIC_TABLE).map(
+    (row) =>
+      `| \`${row.name}\` | ${row.type} | ${row.labels.map((label) => `\`${label}\``).join(', ')} | ${row.help} |`,
+  );
+  return [
+    '# Metrics',
+    '',
+    '<!-- Generated from collector/telemetry/metric-table.ts by `node collector/telemetry/metrics-page.ts`; a test keeps it current. -->',
+    '',
+    'Served at `http://127.0.0.1:8765/metrics` by the `prometheus` exporter and sent by the `otlp` exporter, out of one registry: the names and',
+    'numbers are the same on both ways. Every series that can be known beforehand starts at 0, so that `increase()` sees its first step.',
+    '`process_*` and `nodejs_*` are those of prom-client.',
+    '',
+    '| metric | type | labels | meaning |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}

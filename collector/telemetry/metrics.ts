@@ -1,0 +1,155 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { PRIORITIES } from '../detection/priority.ts';
+import { type CollectorStats, DROP_REASONS, EVENT_CLASSES, LATENCY_BUCKETS_SECONDS } from './collector-stats.ts';
+import { CumulativeHistogram } from './cumulative-histogram.ts';
+import { METRIC_TABLE, type MetricKey, type MetricRow } from './metric-table.ts';
+
+type Row<K extends MetricKey> = (typeof METRIC_TABLE)[K];
+type LabelOf<K extends MetricKey> = Row<K>['labels'][number];
+type KeysOfType<T extends MetricRow['type']> = { [K in MetricKey]: Row<K>['type'] extends T ? K : never }[MetricKey];
+
+type Counters = { readonly [K in KeysOfType<'counter'>]: Counter<LabelOf<K>> };
+type Gauges = { readonly [K in KeysOfType<'gauge'>]: Gauge<LabelOf<K>> };
+
+/** What is known of a rule before it ever matches. */
+export interface RuleLabels {
+  readonly name: string;
+  readonly priority: string;
+  readonly source: string;
+}
+
+export const EXPORTER_OUTCOMES = ['delivered', 'rejected', 'dead_letter', 'expired', 'dropped'] as const;
+export type ExporterOutcome = (typeof EXPORTER_OUTCOMES)[number];
+export const STORE_OUTCOMES = ['written', 'duplicate', 'lost', 'expired'] as const;
+const SOURCES = ['syscall', 'k8s_audit', 'internal'];
+
+/** All of Shikra's metrics, by their key in the table. One per registry. */
+export interface Metrics extends Counters, Gauges {
+  readonly registry: Registry;
+  readonly detectionLatency: CumulativeHistogram;
+  /** Makes the series of these rules, at 0; and tells later matches their priority and source. Call it at every load of rules. */
+  declareRules(rules: readonly RuleLabels[]): void;
+  /** Makes the series of these event types, at 0. */
+  declareEventTypes(types: readonly string[]): void;
+  declareExporter(exporter: string): void;
+  declareProcessor(processor: string, reasons: readonly string[]): void;
+  /** Takes over what has changed since the last call; a collector that was started anew counts from 0 again. */
+  recordCollectorStats(stats: CollectorStats): void;
+}
+
+export interface MetricsOptions {
+  readonly registry?: Registry;
+  readonly version?: string;
+  readonly revision?: string;
+  /** prom-client's `process_*` and `nodejs_*`. Default true. */
+  readonly defaultMetrics?: boolean;
+}
+
+export function createMetrics(options: MetricsOptions = {}): Metrics {
+  const registry = options.registry ?? new Registry();
+  const made: Record<string, Counter<string> | Gauge<string> | CumulativeHistogram> = {};
+  for (const [key, row] of Object.entries<MetricRow>(METRIC_TABLE)) made[key] = createMetric(row, registry);
+  const instruments = made as unknown as Counters & Gauges & { detectionLatency: CumulativeHistogram };
+  if (options.defaultMetrics !== false) collectDefaultMetrics({ register: registry });
+  initialise(instruments);
+  instruments.buildInfo.set(
+    { version: options.version ?? 'unknown', revision: options.revision ?? 'unknown', node: process.version },
+    1,
+  );
+
+  const rules = new Map<string, RuleLabels>();
+  const recorder = new StatsRecorder(instruments, rules);
+  return {
+    ...instruments,
+    registry,
+    declareRules(list) {
+      rules.clear();
+      for (const rule of list) {
+        rules.set(rule.name, rule);
+        instruments.ruleMatches.inc({ rule: rule.name, priority: rule.priority, source: rule.source }, 0);
+      }
+      instruments.rulesLoaded.set(list.length);
+    },
+    declareEventTypes(types) {
+      for (const type of types) instruments.events.inc({ type }, 0);
+    },
+    declareExporter(exporter) {
+      for (const outcome of EXPORTER_OUTCOMES) instruments.exporterRecords.inc({ exporter, outcome }, 0);
+      instruments.exporterRetries.inc({ exporter }, 0);
+      instruments.exporterQueueSize.set({ exporter }, 0);
+      instruments.exporterLastSuccess.set({ exporter }, 0);
+    },
+    declareProcessor(processor, reasons) {
+      for (const reason of reasons) instruments.processorDropped.inc({ processor, reason }, 0);
+    },
+    recordCollectorStats: (stats) => recorder.record(stats),
+  };
+}
+
+function createMetric(row: MetricRow, registry: Registry): Counter<string> | Gauge<string> | CumulativeHistogram {
+  const settings = { name: row.name, help: row.help, labelNames: row.labels, registers: [registry] };
+  switch (row.type) {
+    case 'counter':
+      return new Counter(settings);
+    case 'gauge':
+      return new Gauge(settings);
+    case 'histogram':
+      return new CumulativeHistogram(row.name, row.help, LATENCY_BUCKETS_SECONDS, registry);
+  }
+}
+
+function initialise(metrics: Counters & Gauges): void {
+  for (const reason of DROP_REASONS)
+    for (const eventClass of EVENT_CLASSES) metrics.eventsDropped.inc({ reason, class: eventClass }, 0);
+  for (const priority of PRIORITIES) for (const source of SOURCES) metrics.detections.inc({ priority, source }, 0);
+  for (const outcome of STORE_OUTCOMES) metrics.storeRecords.inc({ outcome }, 0);
+  for (const operation of ['write', 'read', 'retention']) metrics.storeErrors.inc({ operation }, 0);
+  for (const result of ['success', 'failure']) metrics.reloads.inc({ result }, 0);
+}
+
+/** Turns the collector's cumulative counts into steps of counters. */
+class StatsRecorder {
+  readonly #metrics: Counters & Gauges & { detectionLatency: CumulativeHistogram };
+  readonly #rules: ReadonlyMap<string, RuleLabels>;
+  readonly #last = new Map<string, number>();
+
+  constructor(
+    metrics: Counters & Gauges & { detectionLatency: CumulativeHistogram },
+    rules: ReadonlyMap<string, RuleLabels>,
+  ) {
+    this.#metrics = metrics;
+    this.#rules = rules;
+  }
+
+  record(stats: CollectorStats): void {
+    const metrics = this.#metrics;
+    for (const [type, count] of Object.entries(stats.events))
+      metrics.events.inc({ type }, this.#step(`event ${type}`, count));
+    for (const drop of stats.drops) {
+      const step = this.#step(`drop ${drop.reason} ${drop.class} ${drop.cpu}`, drop.count);
+      metrics.eventsDropped.inc({ reason: drop.reason, class: drop.class }, step);
+    }
+    for (const [rule, count] of Object.entries(stats.ruleMatches)) {
+      const { priority = 'unknown', source = 'unknown' } = this.#rules.get(rule) ?? {};
+      metrics.ruleMatches.inc({ rule, priority, source }, this.#step(`rule ${rule}`, count));
+    }
+    for (const ring of stats.rings) {
+      metrics.ringUsed.set({ cpu: String(ring.cpu) }, ring.usedBytes);
+      metrics.ringCapacity.set({ cpu: String(ring.cpu) }, ring.capacityBytes);
+    }
+    const { size, capacity, healed, evicted, missed } = stats.processTable;
+    metrics.processTableEntries.set(size);
+    metrics.processTableCapacity.set(capacity);
+    metrics.processTableHealed.inc(this.#step('healed', healed));
+    metrics.processTableEvicted.inc(this.#step('evicted', evicted));
+    metrics.processTableMissed.inc(this.#step('missed', missed));
+    const buckets = stats.latency.counts.map((count, index) => this.#step(`latency ${index}`, count));
+    metrics.detectionLatency.add(buckets, this.#step('latency sum', stats.latency.sumSeconds));
+  }
+
+  #step(key: string, count: number): number {
+    const last = this.#last.get(key) ?? 0;
+    this.#last.set(key, count);
+    return count >= last ? count - last : count;
+  }
+}
