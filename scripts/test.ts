@@ -29,7 +29,7 @@ async function runFiles(files: readonly string[], concurrency: number, counts: C
     // A summary with a file is that file's own; the one without is the whole run's.
     if (file !== undefined) return;
     counts.passed += seen.passed;
-    counts.failed += seen.failed + seen.cancelled;
+    counts.failed += seen.tests - seen.passed - seen.skipped - seen.todo;
     counts.skipped += seen.skipped + seen.todo;
   });
   await pipeline(events.compose(spec), process.stdout, { end: false });

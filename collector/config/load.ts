@@ -1,0 +1,203 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { ShikraError } from '../errors.ts';
+import { checkPipelines, pipelinesOfAll, unusedComponents } from './check-pipelines.ts';
+import { COMPONENT_CLASSES, type Component, type ComponentClass, type ComponentRegistry, typeOf } from './component.ts';
+import { type Config, ConfigError } from './config.ts';
+import { DEFAULTS, defaultDocument } from './defaults.ts';
+import { type ConfigDocument, readDocument } from './document.ts';
+import type { Environment } from './environment.ts';
+import { describeIssue, type JsonSchema } from './expectation.ts';
+import { suggestion } from './nearest.ts';
+import { byPlace, type KeyPath, type Problem } from './problem.ts';
+import { BUNDLED_RULES, type KernelReceiverConfig } from './receivers.ts';
+import { type ServiceConfig, serviceSchema } from './service.ts';
+
+export interface LoadSettings {
+  readonly registry: ComponentRegistry;
+  /** Where `${env:NAME}` is looked up. */
+  readonly environment: Environment;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly Problem[];
+}
+
+/**
+ * Reads and checks a configuration file.
+ * @throws ShikraError CONFIG_UNREADABLE, or {@link ConfigError} with every mistake found
+ */
+export function loadConfig(file: string, settings: LoadSettings): LoadedConfig {
+  return parseConfig(readText(file), file, settings);
+}
+
+/** The configuration in use when no file is given: see {@link DEFAULTS}. */
+export function defaultConfig({ registry, environment }: LoadSettings): Config {
+  const text = JSON.stringify(defaultDocument(environment));
+  return { ...parseConfig(text, '(defaults)', { registry, environment: {} }).config, file: undefined };
+}
+
+/** Like {@link loadConfig}, of a text; `file` is what messages call it. */
+export function parseConfig(text: string, file: string, { registry, environment }: LoadSettings): LoadedConfig {
+  const document = readDocument(text, file, environment);
+  if (!document.isReadable) throw new ConfigError([...document.problems].sort(byPlace));
+
+  const check = new Check(document);
+  const written = check.mapping([], document.value);
+  check.knownKeys(written);
+  const sections = { ...DEFAULTS, ...withoutEmpty(written) };
+  const components = {
+    receivers: check.components('receivers', sections.receivers, registry),
+    processors: check.components('processors', sections.processors, registry),
+    exporters: check.components('exporters', sections.exporters, registry),
+  };
+  const service = check.schema(['service'], serviceSchema, sections.service);
+  const pipelines = service?.pipelines ?? pipelinesOfAll(components, registry);
+  if (service?.pipelines !== undefined) {
+    // A component with a mistake of its own is defined all the same.
+    checkPipelines(pipelines, check.named(components), registry, (path, message) => check.report(path, message));
+  }
+  if (service === undefined || check.problems.length > 0) throw new ConfigError([...check.problems].sort(byPlace));
+
+  const warnings = unusedComponents(pipelines, components)
+    .filter(([componentClass]) => Object.hasOwn(written, componentClass as string))
+    .map((path) => document.problemAtKey(path, 'defined, but no pipeline uses it'));
+  const config: Config = { file, ...components, service: { ...service, pipelines } satisfies ServiceConfig };
+  return { config: withAbsolutePaths(config), warnings };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+    throw new ShikraError('CONFIG_UNREADABLE', `${file} ${reason}`, { cause: error });
+  }
+}
+
+/** The steps of a check, which collect what they find. */
+class Check {
+  readonly problems: Problem[];
+  readonly #document: ConfigDocument;
+  /** Ids whose component has a mistake, so that references to them are not called mistakes too. */
+  readonly #faulty: Record<ComponentClass, Component[]> = { receivers: [], processors: [], exporters: [] };
+
+  constructor(document: ConfigDocument) {
+    this.#document = document;
+    this.problems = [...document.problems];
+  }
+
+  report(path: KeyPath, message: string): void {
+    const problem = this.#document.problemAt(path, message);
+    // A value that a broken `${env:...}` left behind is not looked at: its own message is there already.
+    const isAt = (other: Problem) => other.line === problem.line && other.column === problem.column;
+    if (!this.#document.problems.some(isAt)) this.problems.push(problem);
+  }
+
+  reportKey(path: KeyPath, message: string): void {
+    this.problems.push(this.#document.problemAtKey(path, message));
+  }
+
+  /** The value as a mapping; nothing at all is an empty one. */
+  mapping(path: KeyPath, value: unknown): Record<string, unknown> {
+    if (value === null || value === undefined) return {};
+    if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
+    this.report(path, `expected a mapping of keys, got ${this.#show(path, value)}`);
+    return {};
+  }
+
+  knownKeys(root: Record<string, unknown>): void {
+    const known = Object.keys(DEFAULTS);
+    for (const key of Object.keys(root)) {
+      if (!known.includes(key)) this.reportKey([key], `unknown key; ${suggestion(key, known)}`);
+    }
+  }
+
+  components(componentClass: ComponentClass, section: unknown, registry: ComponentRegistry): Record<string, Component> {
+    const checked: Record<string, Component> = {};
+    for (const [id, value] of Object.entries(this.mapping([componentClass], section))) {
+      const component = this.#component(componentClass, id, value, registry);
+      if (component !== undefined) checked[id] = component;
+    }
+    return checked;
+  }
+
+  #component(componentClass: ComponentClass, id: string, value: unknown, registry: ComponentRegistry) {
+    const type = typeOf(id);
+    const kinds = registry[componentClass];
+    const path = [componentClass, id];
+    if (type === undefined) {
+      this.reportKey(path, 'expected an id like `type` or `type/name`, in lower case');
+    } else if (!Object.hasOwn(kinds, type)) {
+      this.reportKey(path, `unknown type \`${type}\`; ${suggestion(type, Object.keys(kinds))}`);
+    } else {
+      const config = this.schema(path, kinds[type]!.configSchema, value ?? {});
+      if (config !== undefined) return { id, type, config };
+    }
+    this.#faulty[componentClass].push({ id, type: type ?? '', config: undefined });
+    return undefined;
+  }
+
+  /** Every component that the file defines, right or wrong. */
+  named(
+    components: Record<ComponentClass, Record<string, Component>>,
+  ): Record<ComponentClass, Record<string, Component>> {
+    const withFaulty = (componentClass: ComponentClass) => ({
+      ...components[componentClass],
+      ...Object.fromEntries(this.#faulty[componentClass].map((component) => [component.id, component])),
+    });
+    const [receivers, processors, exporters] = COMPONENT_CLASSES.map(withFaulty);
+    return { receivers: receivers!, processors: processors!, exporters: exporters! };
+  }
+
+  /** The value with defaults filled in, or undefined after reporting what is wrong with it. */
+  schema<Schema extends z.ZodType>(path: KeyPath, schema: Schema, value: unknown): z.infer<Schema> | undefined {
+    const result = schema.safeParse(value ?? {});
+    if (result.success) return result.data;
+    const expected = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+    const show = (inner: KeyPath) => this.#show([...path, ...inner], valueAt(value, inner));
+    for (const finding of result.error.issues.flatMap((issue) => describeIssue(issue, expected, show))) {
+      const at = [...path, ...finding.path];
+      if (finding.isAboutKey) this.reportKey(at, finding.message);
+      else this.report(at, finding.message);
+    }
+    return undefined;
+  }
+
+  /** A value as a message shows it. One that came from a variable stays unsaid: it may be a secret. */
+  #show(path: KeyPath, value: unknown): string {
+    const source = this.#document.sourceOf(path);
+    if (source !== undefined) return `the value of \`${source}\``;
+    if (value === undefined) return '';
+    if (value === null) return 'nothing';
+    if (Array.isArray(value)) return 'a list';
+    return typeof value === 'object' ? 'a mapping of keys' : JSON.stringify(value);
+  }
+}
+
+function valueAt(value: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>((at, part) => (at as Record<string | number, unknown> | null | undefined)?.[part], value);
+}
+
+/** A section that is only a heading counts as left out. */
+function withoutEmpty(sections: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(sections).filter(([, value]) => value !== null));
+}
+
+/** Paths in a file mean the same wherever the command is run. */
+function withAbsolutePaths(config: Config): Config {
+  const folder = config.file === undefined ? '.' : dirname(config.file);
+  const absolute = (path: string) => (path === BUNDLED_RULES ? path : resolve(folder, path));
+  const receivers = Object.fromEntries(
+    Object.entries(config.receivers).map(([id, receiver]) => {
+      if (receiver.type !== 'kernel') return [id, receiver];
+      const kernel = receiver.config as KernelReceiverConfig;
+      return [id, { ...receiver, config: { ...kernel, rules_files: kernel.rules_files.map(absolute) } }];
+    }),
+  );
+  const store = { ...config.service.store, path: resolve(folder, config.service.store.path) };
+  return { ...config, receivers, service: { ...config.service, store } };
+}

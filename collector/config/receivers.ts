@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import type { ComponentRegistry } from './component.ts';
+
+/** The rule set that comes with Shikra, as users name it in `rules_files`. */
+export const BUNDLED_RULES = 'bundled';
+
+export const kernelReceiverSchema = z.strictObject({
+  rules_files: z
+    .array(z.string().min(1))
+    .min(1)
+    .default([BUNDLED_RULES, '/etc/shikra/rules.d'])
+    .describe(
+      'Rule files and folders of them, in the order in which they are loaded; a later file may override an earlier one. `bundled` stands for the rules that come with Shikra. A relative path starts at the folder of the configuration file. A folder that does not exist is empty.',
+    ),
+  rule_matching: z
+    .enum(['first', 'all'])
+    .default('first')
+    .describe('Whether an event that several rules match makes one detection, of the first of them, or one of each.'),
+  ring_preset: z
+    .int()
+    .min(1)
+    .max(10)
+    .default(4)
+    .describe(
+      'Size of each ring between the kernel and Shikra: preset n is 2^(n-1) MiB, so 4 is 8 MiB. Larger rings bear longer bursts without loss.',
+    ),
+  cpus_per_ring: z
+    .int()
+    .min(0)
+    .default(1)
+    .describe(
+      'How many CPUs share one ring; 0 is one ring for all. Sharing saves memory on machines with many CPUs, and costs some contention.',
+    ),
+  process_table_entries: z
+    .int()
+    .min(1024)
+    .max(4_194_304)
+    .default(65_536)
+    .describe('How many processes are remembered. The oldest exited ones go first; what is pushed out is counted.'),
+  capture_env: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'Names of environment variables whose values are recorded when a process starts (`proc.env`). None by default: they often hold secrets.',
+    ),
+});
+
+export type KernelReceiverConfig = z.infer<typeof kernelReceiverSchema>;
+
+export const receivers = {
+  kernel: { configSchema: kernelReceiverSchema },
+} as const satisfies ComponentRegistry['receivers'];
