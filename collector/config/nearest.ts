@@ -28,7 +28,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
       bestDistance = distance;
     }
   }
-  if (best !== undefined || word.length < 3) return best;
+  if (best !== undefined || word.length < 2) return best;
   return [...known].find((candidate) => candidate.startsWith(word.toLowerCase()));
 }
 
