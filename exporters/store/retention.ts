@@ -1,0 +1,108 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { StoreConfig } from './config.ts';
+
+export interface Removed {
+  readonly rows: number;
+  /** By exporter: how many it had not delivered. */
+  readonly undelivered: ReadonlyMap<string, number>;
+}
+
+/** So many rows a pass: a pass must not hold up the event loop. */
+const ROWS_PER_PASS = 5000;
+const DEAD_LETTERS_KEPT = 10_000;
+/** Room is made down to this part of the limit, so that the next row does not call for room again. */
+const LOW_WATER = 0.9;
+
+/** What is removed from the store, and when: delivered ones by age, the oldest ones by size. */
+export class Retention {
+  /** Rows in the table `detections`. */
+  rows: number;
+  readonly #database: DatabaseSync;
+  readonly #config: StoreConfig;
+  readonly #count: StatementSync;
+  readonly #nth: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #firstYoung: StatementSync;
+
+  constructor(database: DatabaseSync, config: StoreConfig) {
+    this.#database = database;
+    this.#config = config;
+    this.#count = database.prepare('SELECT count(*) AS rows FROM detections WHERE seq > ? AND seq <= ?');
+    this.#nth = database.prepare('SELECT seq FROM detections ORDER BY seq LIMIT 1 OFFSET ?');
+    this.#delete = database.prepare('DELETE FROM detections WHERE seq <= ?');
+    // Rows are stored in the order of time: this reads only rows that go.
+    this.#firstYoung = database.prepare('SELECT seq FROM detections WHERE stored_at >= ? ORDER BY seq LIMIT 1');
+    this.rows = this.countAfter(0, Number.MAX_SAFE_INTEGER);
+  }
+
+  added(rows: number): void {
+    this.rows += rows;
+  }
+
+  countAfter(seq: number, last: number): number {
+    return Number((this.#count.get(seq, last) as { rows: number }).rows);
+  }
+
+  usedBytes(): number {
+    return (this.#pragma('page_count') - this.#pragma('freelist_count')) * this.#pragma('page_size');
+  }
+
+  run(cursors: ReadonlyMap<string, number>, lastSeq: number, now: number): Removed {
+    const delivered = Math.min(lastSeq, ...cursors.values());
+    const undelivered = new Map<string, number>();
+    const before = this.rows;
+    this.#removeUpTo(
+      Math.min(delivered, this.#lastOlderThan(now - this.#maxAgeMillis(), lastSeq), this.#seqAt(ROWS_PER_PASS - 1)),
+      cursors,
+      undelivered,
+    );
+    const used = this.usedBytes();
+    const maxBytes = this.#config.max_size_mib * 1024 * 1024;
+    if (used > maxBytes && this.rows > 0) {
+      const excess = Math.ceil(((used - maxBytes * LOW_WATER) / used) * this.rows);
+      this.#removeUpTo(this.#seqAt(Math.min(excess, ROWS_PER_PASS, this.rows) - 1), cursors, undelivered);
+    }
+    this.#removeDeadLetters(now);
+    this.#database.exec('PRAGMA incremental_vacuum(2000)');
+    return { rows: before - this.rows, undelivered };
+  }
+
+  #removeUpTo(seq: number, cursors: ReadonlyMap<string, number>, undelivered: Map<string, number>): void {
+    if (seq <= 0) return;
+    const lost = [...cursors]
+      .filter(([, cursor]) => cursor < seq)
+      .map(([exporter, cursor]) => [exporter, this.countAfter(cursor, seq)] as const);
+    this.rows -= Number(this.#delete.run(seq).changes);
+    for (const [exporter, count] of lost) {
+      if (count > 0) undelivered.set(exporter, (undelivered.get(exporter) ?? 0) + count);
+    }
+  }
+
+  #removeDeadLetters(now: number): void {
+    this.#database.prepare('DELETE FROM dead_letters WHERE failed_at < ?').run(now - this.#maxAgeMillis());
+    this.#database
+      .prepare(
+        'DELETE FROM dead_letters WHERE seq <= (SELECT seq FROM dead_letters ORDER BY seq DESC LIMIT 1 OFFSET ?)',
+      )
+      .run(DEAD_LETTERS_KEPT);
+  }
+
+  #maxAgeMillis(): number {
+    return this.#config.max_age_days * 86_400_000;
+  }
+
+  #lastOlderThan(storedAt: number, lastSeq: number): number {
+    const row = this.#firstYoung.get(storedAt) as { seq: number } | undefined;
+    return row === undefined ? lastSeq : row.seq - 1;
+  }
+
+  /** The sequence number of the n-th oldest row, or one beyond all. */
+  #seqAt(index: number): number {
+    const row = this.#nth.get(index) as { seq: number } | undefined;
+    return row?.seq ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  #pragma(name: string): number {
+    return Number(Object.values(this.#database.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+  }
+}

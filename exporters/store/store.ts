@@ -1,0 +1,438 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Detection } from '../../collector/detection/detection.ts';
+import { stringifyExact } from '../../collector/detection/json.ts';
+import { PRIORITIES } from '../../collector/detection/priority.ts';
+import { ShikraError } from '../../collector/errors.ts';
+import type { Logger } from '../../collector/telemetry/logger.ts';
+import type { Metrics } from '../../collector/telemetry/metrics.ts';
+import type { StoreConfig } from './config.ts';
+import { Origins } from './origins.ts';
+import { encodeRecord } from './record-codec.ts';
+import { Retention } from './retention.ts';
+import { migrate } from './schema.ts';
+import { type DetectionRow, StoredDetection } from './stored-detection.ts';
+
+export interface StoreDeps {
+  readonly logger: Logger;
+  readonly metrics?: Metrics;
+  /** Milliseconds since the epoch. Default: the wall clock. */
+  readonly now?: () => number;
+}
+
+/** Which detections a reader wants, newest first. */
+export interface StoreQuery {
+  /** Only those before this sequence number: the last one of the page before. */
+  readonly before?: number;
+  readonly limit?: number;
+  readonly rule?: string;
+  readonly priority?: string;
+  readonly source?: string;
+  /** Only those whose detection, as JSON, has this text. */
+  readonly search?: string;
+}
+
+export interface DeadLetter {
+  readonly exporter: string;
+  readonly failedAt: number;
+  readonly reason: string;
+  readonly item: StoredDetection;
+}
+
+interface DeadLetterRow extends DetectionRow {
+  readonly exporter: string;
+  readonly failed_at: number;
+  readonly reason: string;
+}
+
+interface Pending {
+  readonly uid: string;
+  readonly detection: Detection;
+  readonly record: ReadableLogRecord;
+  readonly detectionJson: string;
+  readonly recordJson: string;
+}
+
+type StoredListener = (last: number) => void;
+
+const READ_COLUMNS = 'seq, uid, detection, record, resource, scope';
+const DEFAULT_MAX_PENDING = 10_000;
+const FIRST_RETRY_MILLIS = 100;
+const LAST_RETRY_MILLIS = 5000;
+const ROWS_BETWEEN_RETENTION = 1000;
+const MILLIS_BETWEEN_RETENTION = 60_000;
+
+/**
+ * Every detection, on disk before it is sent anywhere, with a cursor for each exporter.
+ *
+ * Writes are gathered for one turn of the event loop and written in one transaction, with `synchronous=FULL`: what `append` took and
+ * a listener was told of survives kill -9 and a power cut. A transaction that fails (disk full, file locked) is kept in memory and written again;
+ * only if more than `max_pending` wait is one lost, and counted.
+ *
+ * All methods are synchronous and may be called until `close`, which may be called twice.
+ */
+export class Store {
+  readonly config: StoreConfig;
+  readonly #database: DatabaseSync;
+  readonly #origins: Origins;
+  readonly #retention: Retention;
+  readonly #logger: Logger;
+  readonly #metrics: Metrics | undefined;
+  readonly #now: () => number;
+  readonly #insert: StatementSync;
+  readonly #readAfter: StatementSync;
+  readonly #advance: StatementSync;
+  readonly #bury: StatementSync;
+  readonly #listeners = new Set<StoredListener>();
+  readonly #cursors = new Map<string, number>();
+  #pending: Pending[] = [];
+  #immediate: NodeJS.Immediate | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMillis = FIRST_RETRY_MILLIS;
+  #lastSeq: number;
+  #rowsSinceRetention = 0;
+  #nextRetention: number;
+  #lastLossReport = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  /** @throws ShikraError STORE_UNUSABLE if the file cannot be made, opened or understood */
+  constructor(config: StoreConfig, deps: StoreDeps) {
+    this.config = config;
+    this.#logger = deps.logger.child({ component: 'store' });
+    this.#metrics = deps.metrics;
+    this.#now = deps.now ?? Date.now;
+    try {
+      this.#database = openDatabase(config.path);
+      this.#origins = new Origins(this.#database);
+      this.#retention = new Retention(this.#database, config);
+      this.#insert = this.#database.prepare(
+        `INSERT INTO detections (uid, time, stored_at, rule, priority, source, detection, record, resource, scope)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`,
+      );
+      this.#readAfter = this.#database.prepare(
+        `SELECT ${READ_COLUMNS} FROM detections WHERE seq > ? ORDER BY seq LIMIT ?`,
+      );
+      this.#advance = this.#database.prepare(
+        'INSERT INTO cursors (exporter, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
+      );
+      this.#bury = this.#database.prepare('INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+      this.#lastSeq = this.#highestSeq();
+    } catch (error) {
+      throw new ShikraError('STORE_UNUSABLE', `${config.path}: ${messageOf(error)}`, { cause: error });
+    }
+    this.#nextRetention = this.#now() + MILLIS_BETWEEN_RETENTION;
+    this.#showSize();
+  }
+
+  /** Takes a detection; it is on disk at the end of this turn of the event loop, when listeners are told. */
+  append(detection: Detection, record: ReadableLogRecord): void {
+    if (this.#closed) {
+      this.#lose(1, 'the store is closed');
+      return;
+    }
+    this.#pending.push({
+      uid: detection.uuid,
+      detection,
+      record,
+      detectionJson: stringifyExact(detection),
+      recordJson: encodeRecord(record),
+    });
+    if (this.#pending.length > (this.config.max_pending ?? DEFAULT_MAX_PENDING)) this.#loseLeastSevere();
+    if (this.#retry === undefined) this.#immediate ??= setImmediate(() => this.flush());
+  }
+
+  /** Detections in memory that are not on disk yet. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Tells of every transaction that was written, with the last sequence number. Returns how to stop it. */
+  onStored(listener: StoredListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Writes what is pending now.
+   * @returns false if the transaction failed; the detections stay in memory and are tried again by themselves
+   */
+  flush(): boolean {
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    if (this.#pending.length === 0) return true;
+    const batch = this.#pending;
+    const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
+    if (written === undefined) {
+      this.#scheduleRetry();
+      return false;
+    }
+    this.#pending = [];
+    this.#retryMillis = FIRST_RETRY_MILLIS;
+    this.#afterWrite(batch.length, written);
+    return true;
+  }
+
+  /** Where an exporter stands. A new one starts at the end: it does not get what was stored before it was configured. */
+  openCursor(exporter: string): number {
+    const row = this.#database.prepare('SELECT seq FROM cursors WHERE exporter = ?').get(exporter) as
+      | { seq: number }
+      | undefined;
+    const seq = row?.seq ?? this.#lastSeq;
+    if (row === undefined) this.#advance.run(exporter, seq);
+    this.#cursors.set(exporter, seq);
+    return seq;
+  }
+
+  /** The exporter is no longer active: retention need not wait for it. Its cursor stays on disk. */
+  closeCursor(exporter: string): void {
+    this.#cursors.delete(exporter);
+  }
+
+  /** Everything up to `seq` is delivered. Throws if the disk fails; the exporter then delivers again what it has delivered already. */
+  advance(exporter: string, seq: number): void {
+    this.#advance.run(exporter, seq);
+    this.#cursors.set(exporter, seq);
+  }
+
+  /** How many detections an exporter has before it. */
+  backlog(exporter: string): number {
+    const cursor = this.#cursors.get(exporter) ?? this.#lastSeq;
+    return Math.min(this.#lastSeq - cursor, this.#retention.rows);
+  }
+
+  /** The next detections after `seq`, oldest first: at least one if there is any, at most `count`, together at most `bytes`. */
+  read(seq: number, count: number, bytes: number): StoredDetection[] {
+    const items: StoredDetection[] = [];
+    let size = 0;
+    for (const row of this.#readAfter.iterate(seq, count) as Iterable<unknown>) {
+      const item = new StoredDetection(row as DetectionRow, this.#origins);
+      size += item.bytes;
+      if (items.length > 0 && size > bytes) break;
+      items.push(item);
+    }
+    return items;
+  }
+
+  /** Parks what an exporter's receiver refuses, and moves the cursor past it, in one transaction. */
+  deadLetter(exporter: string, items: readonly StoredDetection[], reason: string): void {
+    const last = items.at(-1);
+    if (last === undefined) return;
+    this.#transaction(() => {
+      for (const { row } of items) {
+        this.#bury.run(
+          exporter,
+          row.seq,
+          row.uid,
+          this.#now(),
+          reason,
+          row.detection,
+          row.record,
+          row.resource,
+          row.scope,
+        );
+      }
+      this.#advance.run(exporter, last.seq);
+    });
+    this.#cursors.set(exporter, last.seq);
+  }
+
+  /** What was refused, newest first. */
+  deadLetters(exporter: string, limit = 100): DeadLetter[] {
+    const rows = this.#database
+      .prepare(
+        `SELECT exporter, failed_at, reason, ${READ_COLUMNS} FROM dead_letters WHERE exporter = ? ORDER BY seq DESC LIMIT ?`,
+      )
+      .all(exporter, limit);
+    return (rows as unknown as DeadLetterRow[]).map((row) => ({
+      exporter: row.exporter,
+      failedAt: row.failed_at,
+      reason: row.reason,
+      item: new StoredDetection(row, this.#origins),
+    }));
+  }
+
+  /** Detections for a reader, newest first. */
+  query(query: StoreQuery = {}): StoredDetection[] {
+    const conditions: string[] = [];
+    const values: (string | number)[] = [];
+    const add = (condition: string, value: string | number | undefined) => {
+      if (value === undefined) return;
+      conditions.push(condition);
+      values.push(value);
+    };
+    add('seq < ?', query.before);
+    add('rule = ?', query.rule);
+    add('priority = ?', query.priority);
+    add('source = ?', query.source);
+    add('instr(detection, ?) > 0', query.search);
+    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
+    const statement = this.#database.prepare(
+      `SELECT ${READ_COLUMNS} FROM detections ${where} ORDER BY seq DESC LIMIT ?`,
+    );
+    return statement
+      .all(...values, query.limit ?? 100)
+      .map((row) => new StoredDetection(row as unknown as DetectionRow, this.#origins));
+  }
+
+  /** Removes what is older or more than the configuration allows. Done by itself from time to time. */
+  retain(): void {
+    this.#rowsSinceRetention = 0;
+    this.#nextRetention = this.#now() + MILLIS_BETWEEN_RETENTION;
+    const removed = this.#attempt('retention', () => this.#retention.run(this.#cursors, this.#lastSeq, this.#now()));
+    if (removed === undefined) return;
+    this.#metrics?.storeRecords.inc({ outcome: 'expired' }, removed.rows);
+    for (const [exporter, count] of removed.undelivered) {
+      this.#metrics?.exporterRecords.inc({ exporter, outcome: 'expired' }, count);
+      this.#logger.error(
+        { exporter, count },
+        'the store is full: detections were removed before this exporter could deliver them',
+      );
+    }
+    this.#showSize();
+  }
+
+  /** Writes what is pending and closes the file. What cannot be written is lost, and counted. */
+  close(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    clearImmediate(this.#immediate);
+    if (this.#pending.length > 0) this.#lose(this.#pending.length, 'the store closed while it could not write');
+    this.#pending = [];
+    this.#listeners.clear();
+    this.#database.close();
+  }
+
+  #insertAll(batch: readonly Pending[]): number {
+    let written = 0;
+    const storedAt = this.#now();
+    for (const { detection, record, detectionJson, recordJson } of batch) {
+      const resource = this.#origins.resourceId(record.resource);
+      const scope = this.#origins.scopeId(record.instrumentationScope);
+      const { uuid, time, rule, priority, source } = detection;
+      const result = this.#insert.run(
+        uuid,
+        time,
+        storedAt,
+        rule,
+        priority,
+        source,
+        detectionJson,
+        recordJson,
+        resource,
+        scope,
+      );
+      if (Number(result.changes) === 0) continue;
+      this.#lastSeq = Number(result.lastInsertRowid);
+      written++;
+    }
+    return written;
+  }
+
+  #afterWrite(taken: number, written: number): void {
+    this.#metrics?.storeRecords.inc({ outcome: 'written' }, written);
+    this.#metrics?.storeRecords.inc({ outcome: 'duplicate' }, taken - written);
+    this.#metrics?.storePending.set(this.#pending.length);
+    this.#retention.added(written);
+    this.#rowsSinceRetention += written;
+    for (const listener of this.#listeners) this.#tell(listener);
+    if (this.#rowsSinceRetention >= ROWS_BETWEEN_RETENTION || this.#now() >= this.#nextRetention) this.retain();
+  }
+
+  #tell(listener: StoredListener): void {
+    try {
+      listener(this.#lastSeq);
+    } catch (error) {
+      this.#logger.error({ err: error }, 'a listener of the store failed');
+    }
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      this.#origins.forget();
+      this.#lastSeq = this.#highestSeq();
+      throw error;
+    }
+  }
+
+  #attempt<T>(operation: 'write' | 'retention', work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#metrics?.storeErrors.inc({ operation });
+      this.#logger.error(
+        { err: error, pending: this.#pending.length },
+        `the store failed to ${operation === 'write' ? 'write; detections wait in memory' : 'remove old detections'}`,
+      );
+      return undefined;
+    }
+  }
+
+  #scheduleRetry(): void {
+    this.#metrics?.storePending.set(this.#pending.length);
+    if (this.#closed) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      // If the disk is full, room must come from what every exporter has already.
+      this.retain();
+      this.flush();
+    }, this.#retryMillis);
+    this.#retryMillis = Math.min(this.#retryMillis * 2, LAST_RETRY_MILLIS);
+  }
+
+  #loseLeastSevere(): void {
+    const ranks = this.#pending.map(({ detection }) => PRIORITIES.indexOf(detection.priority));
+    const least = Math.max(...ranks);
+    this.#pending.splice(ranks.indexOf(least), 1);
+    this.#lose(1, 'the disk fails and the memory for waiting detections is full');
+  }
+
+  #lose(count: number, why: string): void {
+    this.#metrics?.storeRecords.inc({ outcome: 'lost' }, count);
+    if (this.#now() - this.#lastLossReport < 1000) return;
+    this.#lastLossReport = this.#now();
+    this.#logger.error({ count }, `a detection was lost: ${why}`);
+  }
+
+  #highestSeq(): number {
+    const row = this.#database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'detections'").get() as
+      | { seq: number }
+      | undefined;
+    return row?.seq ?? 0;
+  }
+
+  #showSize(): void {
+    this.#metrics?.storeBytes.set(this.#retention.usedBytes());
+    this.#metrics?.storeDetections.set(this.#retention.rows);
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+  const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
+  // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
+  database.exec(
+    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216',
+  );
+  migrate(database);
+  return database;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,52 @@
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Detection } from '../../collector/detection/detection.ts';
+import { parseExact } from '../../collector/detection/json.ts';
+import type { Origins } from './origins.ts';
+import { decodeRecord } from './record-codec.ts';
+
+/** A row of the table `detections`. */
+export interface DetectionRow {
+  readonly seq: number;
+  readonly uid: string;
+  readonly detection: string;
+  readonly record: string;
+  readonly resource: number;
+  readonly scope: number;
+}
+
+/** A detection out of the store. Parsed when asked for: an exporter needs either the detection or the record, seldom both. */
+export class StoredDetection {
+  readonly row: DetectionRow;
+  readonly #origins: Origins;
+  #detection: Detection | undefined;
+  #record: ReadableLogRecord | undefined;
+
+  constructor(row: DetectionRow, origins: Origins) {
+    this.row = row;
+    this.#origins = origins;
+  }
+
+  get seq(): number {
+    return this.row.seq;
+  }
+
+  get uid(): string {
+    return this.row.uid;
+  }
+
+  /** About what the record takes on the wire. */
+  get bytes(): number {
+    return this.row.record.length;
+  }
+
+  get detection(): Detection {
+    this.#detection ??= parseExact(this.row.detection) as Detection;
+    return this.#detection;
+  }
+
+  get record(): ReadableLogRecord {
+    const { record, resource, scope } = this.row;
+    this.#record ??= decodeRecord(record, this.#origins.resource(resource), this.#origins.scope(scope));
+    return this.#record;
+  }
+}

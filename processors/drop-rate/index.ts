@@ -1,0 +1,93 @@
+import type { Context } from '@opentelemetry/api';
+import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
+import { ATTRIBUTES } from '../../collector/detection/log-record.ts';
+import { type DropRateConfig, dropRateConfigSchema } from './config.ts';
+import { type Loss, type LossCounts, LossWindow } from './loss-window.ts';
+
+export { type DropRateConfig, dropRateConfigSchema } from './config.ts';
+export type { Loss, LossCounts } from './loss-window.ts';
+
+export const DROP_RATE_DROP_REASONS = ['shutdown'] as const;
+
+export type DropRateSettings = Partial<Omit<DropRateConfig, 'window' | 'interval'>> & {
+  /** As users write them: `10s`. */
+  readonly window?: string;
+  readonly interval?: string;
+  /** Where the counts come from. Called once for each record and once a second; without it every record says 0. */
+  readonly source?: () => LossCounts;
+  /** Told when the loss is above the threshold, at most once per `interval`. */
+  readonly onLoss?: (loss: Loss & { readonly windowMillis: number }) => void;
+  readonly onDrop?: (reason: (typeof DROP_RATE_DROP_REASONS)[number]) => void;
+  /** Milliseconds; default the monotonic clock. */
+  readonly now?: () => number;
+};
+
+const CHECK_MILLIS = 1000;
+
+/**
+ * Stamps on every record how many events were lost around it (`shikra.events.dropped`, `shikra.events.drop_ratio`): who reads a detection
+ * sees whether others may be missing. Above a threshold it tells `onLoss`, even when there is no record to stamp.
+ */
+export class DropRateProcessor implements LogRecordProcessor {
+  dropped = 0;
+  readonly #next: LogRecordProcessor;
+  readonly #window: LossWindow;
+  readonly #windowMillis: number;
+  readonly #threshold: number;
+  readonly #intervalMillis: number;
+  readonly #source: () => LossCounts;
+  readonly #onLoss: NonNullable<DropRateSettings['onLoss']>;
+  readonly #onDrop: NonNullable<DropRateSettings['onDrop']>;
+  readonly #now: () => number;
+  readonly #timer: NodeJS.Timeout;
+  #lastReport = Number.NEGATIVE_INFINITY;
+  #isShutdown = false;
+
+  constructor(settings: DropRateSettings, next: LogRecordProcessor) {
+    const { source, onLoss, onDrop, now, ...config } = settings;
+    const { window, threshold, interval } = dropRateConfigSchema.parse(config);
+    this.#next = next;
+    this.#window = new LossWindow(window);
+    this.#windowMillis = window;
+    this.#threshold = threshold;
+    this.#intervalMillis = interval;
+    this.#source = source ?? (() => ({ events: 0, dropped: 0 }));
+    this.#onLoss = onLoss ?? (() => {});
+    this.#onDrop = onDrop ?? (() => {});
+    this.#now = now ?? (() => performance.now());
+    this.#timer = setInterval(() => this.check(), CHECK_MILLIS).unref();
+  }
+
+  onEmit(record: ReadWriteLogRecord, context?: Context): void {
+    if (this.#isShutdown) {
+      this.dropped++;
+      this.#onDrop('shutdown');
+      return;
+    }
+    const { dropped, ratio } = this.#window.update(this.#source(), this.#now());
+    record.setAttribute(ATTRIBUTES.eventsDropped, dropped);
+    record.setAttribute(ATTRIBUTES.dropRatio, ratio);
+    this.#next.onEmit(record, context);
+  }
+
+  /** Looks at the counts and reports if they are above the threshold. Done by itself once a second. */
+  check(): void {
+    if (this.#isShutdown) return;
+    const now = this.#now();
+    const loss = this.#window.update(this.#source(), now);
+    if (loss.dropped === 0 || loss.ratio <= this.#threshold || now - this.#lastReport < this.#intervalMillis) return;
+    this.#lastReport = now;
+    this.#onLoss({ ...loss, windowMillis: this.#windowMillis });
+  }
+
+  forceFlush(options?: { timeoutMillis?: number }): Promise<void> {
+    return this.#next.forceFlush(options);
+  }
+
+  async shutdown(): Promise<void> {
+    if (this.#isShutdown) return;
+    this.#isShutdown = true;
+    clearInterval(this.#timer);
+    await this.#next.shutdown();
+  }
+}
