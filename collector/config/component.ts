@@ -12,11 +12,13 @@ export interface ComponentKind {
   readonly signals?: readonly Signal[];
 }
 
-/** Every type of component that a configuration may name, by type. */
+/** Every type of component that a configuration may name, by type, and the store that stands between them. */
 export interface ComponentRegistry {
   readonly receivers: Readonly<Record<string, ComponentKind>>;
   readonly processors: Readonly<Record<string, ComponentKind>>;
   readonly exporters: Readonly<Record<string, ComponentKind>>;
+  /** The schema of `service.store`. */
+  readonly storeSchema: z.ZodType;
 }
 
 export const COMPONENT_CLASSES = ['receivers', 'processors', 'exporters'] as const;

@@ -23,6 +23,7 @@ export interface JsonSchema {
   readonly minLength?: number;
   readonly format?: string;
   readonly pattern?: string;
+  readonly examples?: readonly unknown[];
 }
 
 /** A mistake found by zod in the words of the user: where, and what it is. */
@@ -121,6 +122,7 @@ export function expectation(schema: JsonSchema | undefined): string {
 function text(schema: JsonSchema): string {
   if (schema.format === 'uri') return 'a URL';
   if (schema.format !== undefined) return `a string of format ${schema.format}`;
+  if (schema.examples !== undefined) return `a string such as ${schema.examples.map((one) => `\`${one}\``).join(', ')}`;
   if (schema.pattern !== undefined) return `a string like /${schema.pattern}/`;
   return schema.minLength === undefined ? 'a string' : 'a string that is not empty';
 }

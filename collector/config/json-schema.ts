@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { COMPONENT_CLASSES, type ComponentClass, type ComponentRegistry } from './component.ts';
 import type { JsonSchema } from './expectation.ts';
-import { serviceSchema } from './service.ts';
+import { createServiceSchema } from './service.ts';
 
 const DESCRIPTIONS: Readonly<Record<ComponentClass, string>> = {
   receivers: 'Where detections come from, by id: `type` or `type/name`.',
@@ -24,7 +24,10 @@ export function configJsonSchema(registry: ComponentRegistry): object {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the user writes it so
     description: 'Scalars may hold `${env:NAME}` or `${env:NAME:-default}`; `$$` is one dollar.',
     type: 'object',
-    properties: { ...Object.fromEntries(sections), service: orNothing(toJsonSchema(serviceSchema)) },
+    properties: {
+      ...Object.fromEntries(sections),
+      service: orNothing(toJsonSchema(createServiceSchema(registry.storeSchema))),
+    },
     additionalProperties: false,
   };
 }

@@ -12,7 +12,7 @@ import { describeIssue, type JsonSchema } from './expectation.ts';
 import { suggestion } from './nearest.ts';
 import { byPlace, type KeyPath, type Problem } from './problem.ts';
 import { BUNDLED_RULES, type KernelReceiverConfig } from './receivers.ts';
-import { type ServiceConfig, serviceSchema } from './service.ts';
+import { createServiceSchema, type ServiceConfig } from './service.ts';
 
 export interface LoadSettings {
   readonly registry: ComponentRegistry;
@@ -53,7 +53,7 @@ export function parseConfig(text: string, file: string, { registry, environment 
     processors: check.components('processors', sections.processors, registry),
     exporters: check.components('exporters', sections.exporters, registry),
   };
-  const service = check.schema(['service'], serviceSchema, sections.service);
+  const service = check.schema(['service'], createServiceSchema(registry.storeSchema), sections.service);
   const pipelines = service?.pipelines ?? pipelinesOfAll(components, registry);
   if (service?.pipelines !== undefined) {
     // A component with a mistake of its own is defined all the same.
@@ -64,7 +64,7 @@ export function parseConfig(text: string, file: string, { registry, environment 
   const warnings = unusedComponents(pipelines, components)
     .filter(([componentClass]) => Object.hasOwn(written, componentClass as string))
     .map((path) => document.problemAtKey(path, 'defined, but no pipeline uses it'));
-  const config: Config = { file, ...components, service: { ...service, pipelines } satisfies ServiceConfig };
+  const config: Config = { file, ...components, service: { ...service, pipelines } as ServiceConfig };
   return { config: withAbsolutePaths(config), warnings };
 }
 
@@ -187,10 +187,13 @@ function withoutEmpty(sections: Record<string, unknown>): Record<string, unknown
   return Object.fromEntries(Object.entries(sections).filter(([, value]) => value !== null));
 }
 
+/** The rules that come with Shikra, and SQLite's store in memory. */
+const NOT_PATHS = new Set([BUNDLED_RULES, ':memory:']);
+
 /** Paths in a file mean the same wherever the command is run. */
 function withAbsolutePaths(config: Config): Config {
   const folder = config.file === undefined ? '.' : dirname(config.file);
-  const absolute = (path: string) => (path === BUNDLED_RULES ? path : resolve(folder, path));
+  const absolute = (path: string) => (NOT_PATHS.has(path) ? path : resolve(folder, path));
   const receivers = Object.fromEntries(
     Object.entries(config.receivers).map(([id, receiver]) => {
       if (receiver.type !== 'kernel') return [id, receiver];
@@ -198,6 +201,6 @@ function withAbsolutePaths(config: Config): Config {
       return [id, { ...receiver, config: { ...kernel, rules_files: kernel.rules_files.map(absolute) } }];
     }),
   );
-  const store = { ...config.service.store, path: resolve(folder, config.service.store.path) };
+  const store = { ...config.service.store, path: absolute(config.service.store.path) };
   return { ...config, receivers, service: { ...config.service, store } };
 }

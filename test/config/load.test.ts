@@ -39,7 +39,7 @@ test('the defaults are kernel -> drop_rate, enrichment, priority -> stdout, and 
     process_table_entries: 65536,
     capture_env: [],
   });
-  assert.deepEqual(config.service.store, { path: '/var/lib/shikra/shikra.db', max_age_days: 14, max_size_mib: 1024 });
+  assert.deepEqual(config.service.store, { path: '/var/lib/shikra/shikra.db' });
 });
 
 for (const [variable, logs, metrics] of [
@@ -102,6 +102,10 @@ test('a relative path starts at the folder of the file', () => {
   );
   assert.deepEqual(kernelReceiver(config)?.rules_files, ['bundled', '/etc/shikra/mine.yaml', '/opt/r']);
   assert.equal(config.service.store.path, '/etc/shikra/a.db');
+});
+
+test('a store in memory has no path', () => {
+  assert.equal(parse("service: {store: {path: ':memory:'}}").config.service.store.path, ':memory:');
 });
 
 test('every mistake is reported at once, in the order of the file', () => {

@@ -7,6 +7,7 @@ const nothing = z.strictObject({});
 /** A small registry, so that these tests say everything they depend on. */
 export const registry: ComponentRegistry = {
   receivers,
+  storeSchema: z.strictObject({ path: z.string().default('/var/lib/shikra/shikra.db') }),
   processors: {
     drop_rate: { configSchema: nothing },
     enrichment: { configSchema: nothing },
