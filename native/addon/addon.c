@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The Node-API face of the probe: load, attach, hand out the rings' memory, say how far records are complete. It moves bytes and
+ * knows nothing of what is in them. native/index.ts is its only user and gives the friendly checks; here stand those that memory
+ * safety needs.
+ */
+#include "probe.h"
+
+#define NAPI_VERSION 9
+#include <node_api.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Throws the pending Node-API error and returns NULL from the function it stands in. */
+#define CHECK(env, call)                                                                                                       \
+	do {                                                                                                                   \
+		if ((call) != napi_ok) {                                                                                       \
+			throw_last_error(env);                                                                                 \
+			return NULL;                                                                                           \
+		}                                                                                                              \
+	} while (0)
+
+static const napi_type_tag PROBE_TAG = { 0x9b1f6a8c0d524e77ULL, 0xa3c5d2e1f4b60718ULL };
+
+/* One opened probe, as JavaScript holds it. */
+struct handle {
+	struct probe *probe;
+	napi_threadsafe_function notify;
+};
+
+static void throw_last_error(napi_env env)
+{
+	const napi_extended_error_info *info;
+	bool pending = false;
+
+	napi_get_last_error_info(env, &info);
+	napi_is_exception_pending(env, &pending);
+	if (!pending)
+		napi_throw_error(env, NULL, info->error_message ? info->error_message : "Node-API call failed");
+}
+
+static void set_string(napi_env env, napi_value object, const char *key, const char *text)
+{
+	napi_value value;
+
+	if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value) == napi_ok)
+		napi_set_named_property(env, object, key, value);
+}
+
+/* Throws an Error with `code` (errno's name), `step` and `log` (what libbpf and the verifier said). */
+static napi_value throw_probe_error(napi_env env, const struct probe_error *error)
+{
+	napi_value message, code, object;
+
+	CHECK(env, napi_create_string_utf8(env, error->message, NAPI_AUTO_LENGTH, &message));
+	CHECK(env, napi_create_string_utf8(env, strerrorname_np(error->number) ? strerrorname_np(error->number) : "EUNKNOWN", NAPI_AUTO_LENGTH, &code));
+	CHECK(env, napi_create_error(env, code, message, &object));
+	set_string(env, object, "step", error->step);
+	set_string(env, object, "log", error->log);
+	CHECK(env, napi_throw(env, object));
+	return NULL;
+}
+
+static napi_value throw_misuse(napi_env env, const char *message)
+{
+	napi_throw_type_error(env, NULL, message);
+	return NULL;
+}
+
+static struct handle *handle_of(napi_env env, napi_value value)
+{
+	struct handle *handle = NULL;
+	bool tagged = false;
+
+	if (napi_check_object_type_tag(env, value, &PROBE_TAG, &tagged) != napi_ok || !tagged || napi_unwrap(env, value, (void **)&handle) != napi_ok || !handle->probe) {
+		throw_misuse(env, "expected an open probe");
+		return NULL;
+	}
+	return handle;
+}
+
+static bool get_number(napi_env env, napi_value object, const char *key, uint32_t *number)
+{
+	napi_value value;
+
+	return napi_get_named_property(env, object, key, &value) == napi_ok && napi_get_value_uint32(env, value, number) == napi_ok;
+}
+
+static bool get_bytes(napi_env env, napi_value object, const char *key, void **bytes, size_t *size)
+{
+	napi_typedarray_type type;
+	napi_value value;
+
+	return napi_get_named_property(env, object, key, &value) == napi_ok &&
+	       napi_get_typedarray_info(env, value, &type, size, bytes, NULL, NULL) == napi_ok && type == napi_uint8_array;
+}
+
+static void finalize_handle(napi_env env, void *data, void *hint)
+{
+	struct handle *handle = data;
+
+	(void)env;
+	(void)hint;
+	if (handle->probe)
+		probe_close(handle->probe);
+	free(handle);
+}
+
+/* Without this a worker that is terminated would leave its programs attached until the process ends. */
+static void cleanup_environment(void *data)
+{
+	struct handle *handle = data;
+
+	if (handle->probe)
+		probe_stop(handle->probe);
+}
+
+static void call_javascript(napi_env env, napi_value callback, void *context, void *data)
+{
+	napi_value undefined;
+
+	(void)context;
+	(void)data;
+	if (!env || napi_get_undefined(env, &undefined) != napi_ok)
+		return;
+	napi_call_function(env, undefined, callback, 0, NULL, NULL);
+}
+
+static void notify_javascript(void *context)
+{
+	struct handle *handle = context;
+
+	napi_call_threadsafe_function(handle->notify, NULL, napi_tsfn_nonblocking);
+}
+
+/* open(options) -> probe: loads the programs, makes the rings; nothing is attached yet. */
+static napi_value js_open(napi_env env, napi_callback_info info)
+{
+	struct probe_options options = {};
+	struct probe_error error = {};
+	struct handle *handle;
+	napi_value argument, object;
+	size_t count = 1;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	if (count < 1 || !get_bytes(env, argument, "object", (void **)&options.object, &options.object_bytes) ||
+	    !get_bytes(env, argument, "interests", (void **)&options.interests, &options.interests_bytes) ||
+	    !get_number(env, argument, "ringBytes", &options.ring_bytes) || !get_number(env, argument, "cpusPerRing", &options.cpus_per_ring) ||
+	    !get_number(env, argument, "wakeupBytes", &options.wakeup_bytes) || !get_number(env, argument, "env", &options.env) ||
+	    !get_number(env, argument, "families", &options.families))
+		return throw_misuse(env, "open: expected {object, interests, ringBytes, cpusPerRing, wakeupBytes, env, families}");
+	handle = calloc(1, sizeof(*handle));
+	if (!handle)
+		return throw_misuse(env, "open: out of memory");
+	handle->probe = probe_open(&options, &error);
+	if (!handle->probe) {
+		free(handle);
+		return throw_probe_error(env, &error);
+	}
+	CHECK(env, napi_create_object(env, &object));
+	CHECK(env, napi_type_tag_object(env, object, &PROBE_TAG));
+	CHECK(env, napi_wrap(env, object, handle, finalize_handle, NULL, NULL));
+	CHECK(env, napi_add_env_cleanup_hook(env, cleanup_environment, handle));
+	return object;
+}
+
+/* rings(probe) -> ArrayBuffer[]: the data of each ring, mapped twice in a row so that a record never wraps. Read-only memory. */
+static napi_value js_rings(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	napi_value argument, array, buffer;
+	size_t count = 1, bytes;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	handle = handle_of(env, argument);
+	if (!handle)
+		return NULL;
+	CHECK(env, napi_create_array(env, &array));
+	for (uint32_t i = 0; i < probe_ring_count(handle->probe); i++) {
+		void *data = probe_ring_data(handle->probe, i, &bytes);
+
+		/* the mapping lives as long as the environment: a view kept past close() still reads memory that is there */
+		CHECK(env, napi_create_external_arraybuffer(env, data, bytes, NULL, NULL, &buffer));
+		CHECK(env, napi_set_element(env, array, i, buffer));
+	}
+	return array;
+}
+
+/* attach(probe, onData): starts the probe; onData is called when records wait, once until the next advance(). */
+static napi_value js_attach(napi_env env, napi_callback_info info)
+{
+	struct probe_error error = {};
+	struct handle *handle;
+	napi_value arguments[2], name;
+	size_t count = 2;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, arguments, NULL, NULL));
+	handle = handle_of(env, arguments[0]);
+	if (!handle)
+		return NULL;
+	if (handle->notify)
+		return throw_misuse(env, "attach: the probe is attached already");
+	CHECK(env, napi_create_string_utf8(env, "shikra probe", NAPI_AUTO_LENGTH, &name));
+	CHECK(env, napi_create_threadsafe_function(env, arguments[1], NULL, name, 4, 1, NULL, NULL, NULL, call_javascript, &handle->notify));
+	if (!probe_attach(handle->probe, notify_javascript, handle, &error)) {
+		napi_release_threadsafe_function(handle->notify, napi_tsfn_abort);
+		handle->notify = NULL;
+		return throw_probe_error(env, &error);
+	}
+	return NULL;
+}
+
+/* detach(probe): nothing runs in the kernel any more; what the rings hold can still be read. */
+static napi_value js_detach(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	napi_value argument;
+	size_t count = 1;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	handle = handle_of(env, argument);
+	if (!handle)
+		return NULL;
+	probe_stop(handle->probe);
+	if (handle->notify)
+		napi_release_threadsafe_function(handle->notify, napi_tsfn_abort);
+	handle->notify = NULL;
+	return NULL;
+}
+
+/*
+ * advance(probe, positions: Float64Array): gives back what was read and says how far complete records reach now.
+ * positions holds, for each ring, the position read up to (in) and the position complete up to (out).
+ */
+static napi_value js_advance(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	napi_typedarray_type type;
+	napi_value arguments[2], result;
+	size_t count = 2, length;
+	double *positions;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, arguments, NULL, NULL));
+	handle = handle_of(env, arguments[0]);
+	if (!handle)
+		return NULL;
+	if (napi_get_typedarray_info(env, arguments[1], &type, &length, (void **)&positions, NULL, NULL) != napi_ok || type != napi_float64_array ||
+	    length != 2 * probe_ring_count(handle->probe))
+		return throw_misuse(env, "advance: expected two positions for each ring");
+	CHECK(env, napi_get_boolean(env, probe_advance(handle->probe, positions), &result));
+	return result;
+}
+
+/* clockOffset() -> bigint: nanoseconds to add to a time of CLOCK_BOOTTIME to get wall clock. */
+static napi_value js_clock_offset(napi_env env, napi_callback_info info)
+{
+	napi_value value;
+
+	(void)info;
+	CHECK(env, napi_create_bigint_int64(env, probe_clock_offset_ns(), &value));
+	return value;
+}
+
+/* drops(probe) -> Float64Array: counts by CPU, reason and class, in this order. */
+static napi_value js_drops(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	napi_value argument, buffer, array;
+	size_t count = 1, length;
+	double *counts;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	handle = handle_of(env, argument);
+	if (!handle)
+		return NULL;
+	length = probe_drops(handle->probe, NULL, 0);
+	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)&counts, &buffer));
+	probe_drops(handle->probe, counts, length);
+	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
+	return array;
+}
+
+/* processes(probe, pid) -> Uint8Array: process records of all processes (pid 0) or of one. */
+static napi_value js_processes(napi_env env, napi_callback_info info)
+{
+	struct probe_error error = {};
+	struct handle *handle;
+	napi_value arguments[2], buffer;
+	size_t count = 2, size;
+	uint32_t pid;
+	void *records;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, arguments, NULL, NULL));
+	handle = handle_of(env, arguments[0]);
+	if (!handle)
+		return NULL;
+	CHECK(env, napi_get_value_uint32(env, arguments[1], &pid));
+	records = probe_processes(handle->probe, pid, &size, &error);
+	if (!records)
+		return throw_probe_error(env, &error);
+	if (napi_create_buffer_copy(env, size, records, NULL, &buffer) != napi_ok)
+		buffer = NULL;
+	free(records);
+	return buffer;
+}
+
+static napi_value js_close(napi_env env, napi_callback_info info)
+{
+	struct handle *handle = NULL;
+	napi_value argument;
+	size_t count = 1;
+	bool tagged = false;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	CHECK(env, napi_check_object_type_tag(env, argument, &PROBE_TAG, &tagged));
+	if (!tagged)
+		return throw_misuse(env, "close: expected a probe");
+	CHECK(env, napi_unwrap(env, argument, (void **)&handle));
+	if (handle->probe) {
+		probe_stop(handle->probe);
+		if (handle->notify)
+			napi_release_threadsafe_function(handle->notify, napi_tsfn_abort);
+		handle->notify = NULL;
+	}
+	return NULL;
+}
+
+/* test(object: Uint8Array) -> {program, ok, detail}[]: loads each program by itself. */
+static napi_value js_test(napi_env env, napi_callback_info info)
+{
+	struct probe_test tests[PROBE_TESTS_MAX];
+	napi_typedarray_type type;
+	napi_value argument, array, entry, ok;
+	size_t count = 1, size;
+	void *object;
+	int tested;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	if (napi_get_typedarray_info(env, argument, &type, &size, &object, NULL, NULL) != napi_ok)
+		return throw_misuse(env, "test: expected the object's bytes");
+	tested = probe_test(object, size, tests);
+	CHECK(env, napi_create_array(env, &array));
+	for (int i = 0; i < tested; i++) {
+		CHECK(env, napi_create_object(env, &entry));
+		set_string(env, entry, "program", tests[i].program);
+		set_string(env, entry, "detail", tests[i].detail);
+		CHECK(env, napi_get_boolean(env, tests[i].ok, &ok));
+		CHECK(env, napi_set_named_property(env, entry, "ok", ok));
+		CHECK(env, napi_set_element(env, array, i, entry));
+	}
+	return array;
+}
+
+NAPI_MODULE_INIT()
+{
+	static const struct { const char *name; napi_callback function; } functions[] = {
+		{ "open", js_open }, { "rings", js_rings }, { "attach", js_attach }, { "detach", js_detach }, { "advance", js_advance },
+		{ "drops", js_drops }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
+	};
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		napi_value function;
+
+		CHECK(env, napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &function));
+		CHECK(env, napi_set_named_property(env, exports, functions[i].name, function));
+	}
+	return exports;
+}

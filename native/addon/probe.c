@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../bpf/event_host.h"
+
+#define RINGS_MAX 512
+#define LINKS_MAX 8
+/* A record that crosses no watermark is looked for this often: the upper bound of what batching adds to latency. */
+#define POLL_MILLIS 10
+
+struct ring {
+	int fd;
+	unsigned long *consumer;
+	unsigned long *producer;
+	unsigned char *data;
+	unsigned long complete; /* position up to which records are known to be complete */
+};
+
+struct probe {
+	struct bpf_object *object;
+	struct bpf_link *links[LINKS_MAX];
+	int link_count;
+	struct ring rings[RINGS_MAX];
+	uint32_t ring_count;
+	uint32_t ring_bytes;
+	long page_bytes;
+	int cpus;
+	int epoll_fd;
+	int stop_fd;
+	pthread_t thread;
+	bool thread_runs;
+	atomic_bool notified;
+	probe_notify notify;
+	void *context;
+};
+
+static const char *const family_programs[FAMILIES] = {
+	[FAMILY_OPEN] = "collect_open",
+	[FAMILY_PATH] = "collect_path",
+	[FAMILY_DESCRIPTOR] = "collect_descriptor",
+	[FAMILY_SOCKET] = "collect_socket",
+	[FAMILY_SCALAR] = "collect_scalar",
+};
+
+/* libbpf's log goes through one callback for the whole process: each thread collects its own. */
+static _Thread_local char *log_buffer;
+static _Thread_local size_t log_used;
+
+/* Keeps the end: the verifier tells what it objects to last. */
+static int collect_log(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char *text = NULL;
+	int length;
+
+	if (!log_buffer || level == LIBBPF_DEBUG)
+		return 0;
+	length = vasprintf(&text, format, arguments);
+	if (length < 0)
+		return 0;
+	if (length >= PROBE_LOG_BYTES) {
+		memcpy(log_buffer, text + length - (PROBE_LOG_BYTES - 1), PROBE_LOG_BYTES - 1);
+		log_used = PROBE_LOG_BYTES - 1;
+	} else {
+		size_t over = log_used + length >= PROBE_LOG_BYTES ? log_used + length - (PROBE_LOG_BYTES - 1) : 0;
+
+		memmove(log_buffer, log_buffer + over, log_used - over);
+		log_used -= over;
+		memcpy(log_buffer + log_used, text, length);
+		log_used += length;
+	}
+	log_buffer[log_used] = 0;
+	free(text);
+	return 0;
+}
+
+static void log_into(struct probe_error *error)
+{
+	log_buffer = error ? error->log : NULL;
+	log_used = 0;
+	libbpf_set_print(collect_log);
+}
+
+static void fail(struct probe_error *error, const char *step, int number, const char *format, ...)
+{
+	va_list arguments;
+
+	error->step = step;
+	error->number = number < 0 ? -number : number;
+	va_start(arguments, format);
+	vsnprintf(error->message, sizeof(error->message), format, arguments);
+	va_end(arguments);
+}
+
+/* libbpf names a section's map after the object and the section, cut to 15 characters: found by the section it came from. */
+static bool set_section(struct bpf_object *object, const char *section, const void *bytes, size_t size)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, section);
+
+	return map && !bpf_map__set_initial_value(map, bytes, size);
+}
+
+static bool set_autoload(struct bpf_object *object, uint32_t families)
+{
+	for (int family = 0; family < FAMILIES; family++) {
+		struct bpf_program *program;
+
+		if (!family_programs[family])
+			continue;
+		program = bpf_object__find_program_by_name(object, family_programs[family]);
+		if (!program || bpf_program__set_autoload(program, families >> family & 1))
+			return false;
+	}
+	return true;
+}
+
+/* Program array slots hold file descriptors, which exist after loading. */
+static bool fill_families(struct probe *probe, uint32_t families)
+{
+	int map = bpf_object__find_map_fd_by_name(probe->object, "families");
+
+	for (uint32_t family = 0; family < FAMILIES; family++) {
+		int fd;
+
+		if (!family_programs[family] || !(families >> family & 1))
+			continue;
+		fd = bpf_program__fd(bpf_object__find_program_by_name(probe->object, family_programs[family]));
+		if (fd < 0 || bpf_map_update_elem(map, &family, &fd, BPF_ANY))
+			return false;
+	}
+	return true;
+}
+
+static bool make_ring(struct probe *probe, struct ring *ring)
+{
+	size_t data_bytes = 2UL * probe->ring_bytes;
+	void *producer;
+
+	ring->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "shikra_ring", 0, 0, probe->ring_bytes, NULL);
+	if (ring->fd < 0)
+		return false;
+	ring->consumer = mmap(NULL, probe->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	if (ring->consumer == MAP_FAILED) {
+		ring->consumer = NULL;
+		return false;
+	}
+	producer = mmap(NULL, probe->page_bytes + data_bytes, PROT_READ, MAP_SHARED, ring->fd, probe->page_bytes);
+	if (producer == MAP_FAILED)
+		return false;
+	ring->producer = producer;
+	ring->data = (unsigned char *)producer + probe->page_bytes;
+	return true;
+}
+
+static bool make_rings(struct probe *probe, uint32_t cpus_per_ring)
+{
+	int outer = bpf_object__find_map_fd_by_name(probe->object, "rings");
+
+	probe->ring_count = (probe->cpus + cpus_per_ring - 1) / cpus_per_ring;
+	if (probe->ring_count > RINGS_MAX) {
+		errno = E2BIG;
+		return false;
+	}
+	for (uint32_t i = 0; i < probe->ring_count; i++) {
+		struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+
+		if (!make_ring(probe, &probe->rings[i]) || epoll_ctl(probe->epoll_fd, EPOLL_CTL_ADD, probe->rings[i].fd, &event))
+			return false;
+	}
+	for (uint32_t cpu = 0; cpu < (uint32_t)probe->cpus; cpu++)
+		if (bpf_map_update_elem(outer, &cpu, &probe->rings[cpu / cpus_per_ring].fd, BPF_ANY))
+			return false;
+	return true;
+}
+
+static bool load(struct probe *probe, const struct probe_options *options, struct probe_error *error)
+{
+	struct settings settings = { .wakeup_bytes = options->wakeup_bytes, .env = options->env };
+	int result;
+
+	probe->object = bpf_object__open_mem(options->object, options->object_bytes, NULL);
+	if (!probe->object) {
+		fail(error, "open", errno, "the object cannot be read: %s", strerror(errno));
+		return false;
+	}
+	if (!set_autoload(probe->object, options->families)) {
+		fail(error, "open", EINVAL, "the object lacks a program of its families");
+		return false;
+	}
+	if (bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "scratches"), probe->cpus) ||
+	    !set_section(probe->object, ".rodata.settings", &settings, sizeof(settings)) ||
+	    !set_section(probe->object, ".data.interests", options->interests, options->interests_bytes)) {
+		fail(error, "open", EINVAL, "the object's settings are not what this addon was built for");
+		return false;
+	}
+	result = bpf_object__load(probe->object);
+	if (result) {
+		fail(error, "load", result, "the kernel refused the programs: %s", strerror(-result));
+		return false;
+	}
+	if (!fill_families(probe, options->families)) {
+		fail(error, "load", errno, "the programs could not be joined: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+struct probe *probe_open(const struct probe_options *options, struct probe_error *error)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+
+	log_into(error);
+	if (!probe) {
+		fail(error, "open", ENOMEM, "out of memory");
+		return NULL;
+	}
+	probe->page_bytes = sysconf(_SC_PAGESIZE);
+	probe->cpus = libbpf_num_possible_cpus();
+	probe->ring_bytes = options->ring_bytes;
+	probe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	probe->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring)
+		fail(error, "open", EINVAL, "a ring of %u bytes: expected a power of two, at least a page", options->ring_bytes);
+	else if (load(probe, options, error)) {
+		if (make_rings(probe, options->cpus_per_ring))
+			return probe;
+		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
+	}
+	probe_close(probe);
+	return NULL;
+}
+
+uint32_t probe_ring_count(const struct probe *probe)
+{
+	return probe->ring_count;
+}
+
+void *probe_ring_data(const struct probe *probe, uint32_t ring, size_t *bytes)
+{
+	*bytes = 2UL * probe->ring_bytes;
+	return probe->rings[ring].data;
+}
+
+static bool any_waiting(struct probe *probe)
+{
+	for (uint32_t i = 0; i < probe->ring_count; i++)
+		if (__atomic_load_n(probe->rings[i].producer, __ATOMIC_ACQUIRE) != __atomic_load_n(probe->rings[i].consumer, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+/* Sleeps until a ring passes its mark or the time is up; tells JavaScript once, then waits until it came. Touches no Node state. */
+static void *watch(void *argument)
+{
+	struct probe *probe = argument;
+	struct epoll_event events[8];
+
+	pthread_setname_np(pthread_self(), "shikra-ring");
+	for (;;) {
+		int count = epoll_wait(probe->epoll_fd, events, 8, POLL_MILLIS);
+
+		for (int i = 0; i < count; i++)
+			if (events[i].data.fd == probe->stop_fd)
+				return NULL;
+		if (any_waiting(probe) && !atomic_exchange(&probe->notified, true))
+			probe->notify(probe->context);
+	}
+}
+
+bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error)
+{
+	static const char *const hooks[] = { "collect_fork", "collect_exec", "collect_exit", "dispatch_sys_exit" };
+	struct epoll_event stop = { .events = EPOLLIN, .data.fd = probe->stop_fd };
+
+	log_into(error);
+	probe->notify = notify;
+	probe->context = context;
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
+		struct bpf_link *link = bpf_program__attach(bpf_object__find_program_by_name(probe->object, hooks[i]));
+
+		if (!link) {
+			fail(error, "attach", errno, "%s could not be attached: %s", hooks[i], strerror(errno));
+			probe_stop(probe);
+			return false;
+		}
+		probe->links[probe->link_count++] = link;
+	}
+	if (epoll_ctl(probe->epoll_fd, EPOLL_CTL_ADD, probe->stop_fd, &stop) || pthread_create(&probe->thread, NULL, watch, probe)) {
+		fail(error, "attach", errno, "the ring's thread could not be started: %s", strerror(errno));
+		probe_stop(probe);
+		return false;
+	}
+	probe->thread_runs = true;
+	return true;
+}
+
+/* Follows the headers of finished records; one under construction has its busy bit set and ends the walk. */
+static unsigned long complete_position(struct probe *probe, struct ring *ring, unsigned long produced)
+{
+	unsigned long at = ring->complete;
+
+	while (at < produced) {
+		uint32_t header = __atomic_load_n((uint32_t *)(ring->data + (at & (probe->ring_bytes - 1))), __ATOMIC_ACQUIRE);
+
+		if (header & BPF_RINGBUF_BUSY_BIT)
+			break;
+		at += ((header & ~BPF_RINGBUF_DISCARD_BIT) + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
+	}
+	ring->complete = at;
+	return at;
+}
+
+bool probe_advance(struct probe *probe, double *positions)
+{
+	unsigned long produced[RINGS_MAX];
+	bool waiting = false;
+
+	atomic_store(&probe->notified, false);
+	/* all at one moment, before any walk: else a ring walked later would bring events that follow on one not yet seen of an earlier ring */
+	for (uint32_t i = 0; i < probe->ring_count; i++)
+		produced[i] = __atomic_load_n(probe->rings[i].producer, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; i < probe->ring_count; i++) {
+		struct ring *ring = &probe->rings[i];
+		unsigned long consumed = positions[2 * i];
+
+		/* never past what was handed out: JavaScript is not trusted with the kernel's cursor */
+		if (consumed <= ring->complete && consumed >= *ring->consumer)
+			__atomic_store_n(ring->consumer, consumed, __ATOMIC_RELEASE);
+		positions[2 * i + 1] = complete_position(probe, ring, produced[i]);
+		waiting |= positions[2 * i + 1] != positions[2 * i];
+	}
+	return waiting;
+}
+
+int64_t probe_clock_offset_ns(void)
+{
+	struct timespec boot, wall;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	return (wall.tv_sec - boot.tv_sec) * 1000000000LL + (wall.tv_nsec - boot.tv_nsec);
+}
+
+size_t probe_drops(struct probe *probe, double *counts, size_t length)
+{
+	size_t each = DROP_REASONS * EVENT_CLASSES, all = each * probe->cpus;
+	uint64_t *values;
+	uint32_t zero = 0;
+
+	if (!counts || length < all)
+		return all;
+	values = calloc(all, sizeof(*values));
+	if (values && !bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(probe->object, "drops"), &zero, values))
+		for (size_t i = 0; i < all; i++)
+			counts[i] = values[i];
+	free(values);
+	return all;
+}
+
+static void *read_all(int fd, size_t *size, struct probe_error *error)
+{
+	size_t capacity = 1 << 20;
+	char *bytes = malloc(capacity);
+	ssize_t got;
+
+	*size = 0;
+	while (bytes && (got = read(fd, bytes + *size, capacity - *size)) != 0) {
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (got < 0) {
+			fail(error, "processes", errno, "reading the process iterator: %s", strerror(errno));
+			free(bytes);
+			return NULL;
+		}
+		*size += got;
+		if (*size == capacity) {
+			char *larger = realloc(bytes, capacity *= 2);
+
+			if (!larger)
+				free(bytes);
+			bytes = larger;
+		}
+	}
+	if (!bytes)
+		fail(error, "processes", ENOMEM, "out of memory");
+	return bytes;
+}
+
+void *probe_processes(struct probe *probe, uint32_t pid, size_t *size, struct probe_error *error)
+{
+	union bpf_iter_link_info info = { .task.pid = pid };
+	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_program *program = bpf_object__find_program_by_name(probe->object, "iterate_processes");
+	struct bpf_link *link;
+	void *records = NULL;
+	int fd;
+
+	log_into(error);
+	link = bpf_program__attach_iter(program, pid ? &options : NULL);
+	if (!link) {
+		fail(error, "processes", errno, "the process iterator could not be attached: %s", strerror(errno));
+		return NULL;
+	}
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		fail(error, "processes", errno, "the process iterator could not be made: %s", strerror(errno));
+	else
+		records = read_all(fd, size, error);
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	return records;
+}
+
+void probe_stop(struct probe *probe)
+{
+	log_into(NULL);
+	while (probe->link_count > 0)
+		bpf_link__destroy(probe->links[--probe->link_count]);
+	if (probe->thread_runs) {
+		uint64_t one = 1;
+
+		if (write(probe->stop_fd, &one, sizeof(one)) == sizeof(one))
+			pthread_join(probe->thread, NULL);
+		probe->thread_runs = false;
+	}
+}
+
+void probe_close(struct probe *probe)
+{
+	probe_stop(probe);
+	for (uint32_t i = 0; i < probe->ring_count; i++) {
+		struct ring *ring = &probe->rings[i];
+
+		if (ring->producer)
+			munmap(ring->producer, probe->page_bytes + 2UL * probe->ring_bytes);
+		if (ring->consumer)
+			munmap(ring->consumer, probe->page_bytes);
+		if (ring->fd > 0)
+			close(ring->fd);
+	}
+	bpf_object__close(probe->object);
+	close(probe->epoll_fd);
+	close(probe->stop_fd);
+	free(probe);
+}
+
+int probe_test(const void *bytes, size_t size, struct probe_test *tests)
+{
+	int count = 0;
+
+	for (int wanted = 0; wanted < PROBE_TESTS_MAX; wanted++) {
+		struct probe_error error = {};
+		struct bpf_object *object;
+		struct bpf_program *program;
+		int index = 0, result;
+
+		log_into(&error);
+		object = bpf_object__open_mem(bytes, size, NULL);
+		if (!object)
+			return count;
+		bpf_object__for_each_program(program, object) {
+			if (index == wanted)
+				snprintf(tests[count].program, sizeof(tests[count].program), "%s", bpf_program__name(program));
+			bpf_program__set_autoload(program, index++ == wanted);
+		}
+		if (wanted >= index) {
+			bpf_object__close(object);
+			return count;
+		}
+		result = bpf_object__load(object);
+		tests[count].ok = result == 0;
+		if (result)
+			snprintf(tests[count].detail, sizeof(tests[count].detail), "%s: ...%s", strerror(-result), error.log + (log_used > 800 ? log_used - 800 : 0));
+		count++;
+		bpf_object__close(object);
+	}
+	return count;
+}

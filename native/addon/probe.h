@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The probe over libbpf, without a word of Node: load, attach, read, stop. */
+#ifndef SHIKRA_PROBE_H
+#define SHIKRA_PROBE_H
+
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROBE_LOG_BYTES 16384
+#define PROBE_TESTS_MAX 32
+
+struct probe;
+
+struct probe_options {
+	const void *object; /* the compiled probe */
+	size_t object_bytes;
+	const void *interests; /* initial content of the object's table `interests` */
+	size_t interests_bytes;
+	uint32_t families; /* bit n: family n is wanted */
+	uint32_t ring_bytes; /* of each ring: a power of two, a multiple of the page size */
+	uint32_t cpus_per_ring;
+	uint32_t wakeup_bytes;
+	uint32_t env; /* 1: take the environment at an execution */
+};
+
+struct probe_error {
+	int number; /* errno */
+	const char *step;
+	char message[256];
+	char log[PROBE_LOG_BYTES];
+};
+
+struct probe_test {
+	char program[64];
+	char detail[1024];
+	bool ok;
+};
+
+typedef void (*probe_notify)(void *context);
+
+/* Loads the programs and makes the rings. NULL and *error on failure. */
+struct probe *probe_open(const struct probe_options *options, struct probe_error *error);
+uint32_t probe_ring_count(const struct probe *probe);
+/* A ring's data, mapped twice in a row; *bytes counts both. */
+void *probe_ring_data(const struct probe *probe, uint32_t ring, size_t *bytes);
+/* Attaches, and starts the thread that calls notify when records wait. */
+bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error);
+/* Gives back what was read, says how far complete records reach: (read, complete) for each ring. True if any ring has records. */
+bool probe_advance(struct probe *probe, double *positions);
+/* What to add to a time of CLOCK_BOOTTIME to get wall clock. */
+int64_t probe_clock_offset_ns(void);
+/* Fills counts[cpu][reason][class]; returns how many there are. */
+size_t probe_drops(struct probe *probe, double *counts, size_t length);
+/* Records of the running processes (pid 0) or of one; the caller frees them. */
+void *probe_processes(struct probe *probe, uint32_t pid, size_t *size, struct probe_error *error);
+/* Detaches everything and joins the thread. The rings stay readable. Twice is fine. */
+void probe_stop(struct probe *probe);
+/* Stops and frees all, the rings' mappings included. */
+void probe_close(struct probe *probe);
+/* Loads each program of the object by itself; returns how many. */
+int probe_test(const void *object, size_t bytes, struct probe_test *tests);
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The wire format between the probe and user space: the only definition of it. TypeScript takes the offsets, sizes and
+ * enum values from the BTF of the compiled object (native/btf.ts), so the two cannot drift.
+ *
+ * A record is a header, the fixed part of its family, then its strings. A string is named by a str_ref: offset from the
+ * start of the record, length in bytes without a NUL. Strings start at a multiple of 8 and are followed by zeros up to the
+ * next, so that they can be hashed by whole words. All times are nanoseconds of CLOCK_BOOTTIME unless said.
+ */
+#ifndef SHIKRA_EVENT_H
+#define SHIKRA_EVENT_H
+
+enum event_limits {
+	PATH_MAX_BYTES = 4096,
+	ARGV_MAX_BYTES = 16383,
+	ENV_MAX_BYTES = 4095,
+	USER_STRING_MAX_BYTES = 4096,
+	CGROUP_PATH_MAX_BYTES = 1024,
+	COMM_BYTES = 16,
+	SYSCALL_TABLE_ENTRIES = 512,
+	SYSCALL_ABIS = 2,
+	SUN_PATH_BYTES = 108,
+};
+
+/* What happened. The names, lower case and without the prefix, are the evt.type of rules. */
+enum event_type {
+	EVENT_NONE = 0,
+	/* process life; PROCESS tells of one that was running before (or had to be read again) and is no event for rules */
+	EVENT_PROCESS,
+	EVENT_EXECVE,
+	EVENT_EXECVEAT,
+	EVENT_FORK,
+	EVENT_VFORK,
+	EVENT_CLONE,
+	EVENT_CLONE3,
+	EVENT_PROCEXIT,
+	/* opened files */
+	EVENT_OPEN,
+	EVENT_OPENAT,
+	EVENT_OPENAT2,
+	EVENT_CREAT,
+	EVENT_OPEN_BY_HANDLE_AT,
+	/* calls on one or two paths */
+	EVENT_CHMOD,
+	EVENT_FCHMODAT,
+	EVENT_FCHMODAT2,
+	EVENT_TRUNCATE,
+	EVENT_UNLINK,
+	EVENT_UNLINKAT,
+	EVENT_RMDIR,
+	EVENT_RENAME,
+	EVENT_RENAMEAT,
+	EVENT_RENAMEAT2,
+	EVENT_LINK,
+	EVENT_LINKAT,
+	EVENT_SYMLINK,
+	EVENT_SYMLINKAT,
+	EVENT_MKDIR,
+	EVENT_MKDIRAT,
+	/* calls on an open file descriptor */
+	EVENT_FCHMOD,
+	EVENT_FTRUNCATE,
+	EVENT_DUP,
+	EVENT_DUP2,
+	EVENT_DUP3,
+	EVENT_FINIT_MODULE,
+	EVENT_SETNS,
+	/* sockets */
+	EVENT_SOCKET,
+	EVENT_BIND,
+	EVENT_CONNECT,
+	EVENT_LISTEN,
+	EVENT_ACCEPT,
+	EVENT_ACCEPT4,
+	/* calls whose arguments say it all */
+	EVENT_PTRACE,
+	EVENT_UNSHARE,
+	EVENT_SETUID,
+	EVENT_INIT_MODULE,
+	EVENT_DELETE_MODULE,
+	EVENT_MEMFD_CREATE,
+	EVENT_TYPES,
+};
+
+/* Which program collects a system call, and which fixed part its record has. */
+enum event_family {
+	FAMILY_NONE = 0,
+	FAMILY_OPEN,
+	FAMILY_PATH,
+	FAMILY_DESCRIPTOR,
+	FAMILY_SOCKET,
+	FAMILY_SCALAR,
+	FAMILIES,
+};
+
+/* For the accounting of loss. */
+enum event_class {
+	CLASS_PROCESS = 0,
+	CLASS_FILE,
+	CLASS_NETWORK,
+	CLASS_OTHER,
+	EVENT_CLASSES,
+};
+
+enum drop_reason {
+	DROP_RING_FULL = 0,   /* the event is lost */
+	DROP_SCRATCH_BUSY,    /* the event is lost: a probe ran inside another on this CPU */
+	DROP_READ_FAILED,     /* the event arrives, with a string marked unreadable */
+	DROP_EVENT_TOO_LARGE, /* the event is lost */
+	DROP_REASONS,
+};
+
+/* Which convention a system call was made by. */
+enum event_abi {
+	ABI_NATIVE = 0,
+	ABI_COMPAT = 1, /* 32-bit: int 0x80, an i386 program */
+};
+
+/* What a file descriptor leads to. */
+enum file_kind {
+	KIND_NONE = 0, /* not open */
+	KIND_FILE,
+	KIND_DIRECTORY,
+	KIND_CHARACTER_DEVICE,
+	KIND_BLOCK_DEVICE,
+	KIND_PIPE,
+	KIND_IPV4,
+	KIND_IPV6,
+	KIND_UNIX,
+	KIND_NETLINK,
+	KIND_SOCKET, /* of another family */
+	KIND_MEMFD,
+	KIND_ANONYMOUS, /* eventfd, epoll, ... */
+	KIND_SYMLINK,
+	KIND_UNKNOWN,
+};
+
+enum exe_flag {
+	EXE_UPPER_LAYER = 1, /* lies in the upper layer of an overlay */
+	EXE_MEMFD = 2,
+	EXE_DELETED = 4,
+};
+
+/* Bits of event_header.unreadable and .truncated: the n-th str_ref of the family. */
+
+struct str_ref {
+	__u16 offset;
+	__u16 length;
+};
+
+struct event_header {
+	__u64 time_ns;
+	__u64 start_time_ns; /* start of the thread group's leader: with pid it names the process for ever */
+	__u64 cgroup_id;
+	__s64 result;
+	__u32 pid; /* thread group, in the first pid namespace */
+	__u32 tid;
+	__u32 exec_id; /* how many executions the task has behind it */
+	__u32 uid;     /* effective, in the first user namespace */
+	__u32 gid;
+	__u16 type;       /* enum event_type */
+	__u8 abi;         /* enum event_abi */
+	__u8 class;       /* enum event_class */
+	__u8 unreadable;  /* strings that could not be read */
+	__u8 truncated;   /* strings that were cut */
+	__u16 size;       /* of the whole record, in bytes */
+	__u8 padding[4];
+};
+
+/* A process as it is: after an execution, or found running. */
+struct process_event {
+	struct event_header header;
+	__u64 parent_start_time_ns;
+	__u64 exe_ino;
+	__u64 exe_ctime_ns; /* wall clock */
+	__u64 exe_mtime_ns; /* wall clock */
+	__u64 cap_inheritable;
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u32 parent_pid;
+	__u32 session_id;
+	__u32 process_group_id;
+	__u32 vpid; /* in its own pid namespace */
+	__u32 vparent_pid;
+	__u32 uid; /* real */
+	__u32 gid;
+	__u32 loginuid;
+	__u32 tty; /* device number, 0 if none */
+	__u32 exe_dev;
+	__u32 pid_namespace;
+	__u32 mnt_namespace;
+	__u32 exe_flags; /* enum exe_flag */
+	__u8 stdio_kind[3]; /* enum file_kind */
+	__u8 padding;
+	__u8 comm[16];
+	struct str_ref exe_path;
+	struct str_ref cwd;
+	struct str_ref argv; /* NUL between arguments */
+	struct str_ref env;
+	struct str_ref cgroup;
+	struct str_ref padding2;
+};
+
+/* A new process (threads have no record of their own). */
+struct fork_event {
+	struct event_header header; /* of the task that called */
+	__u64 child_start_time_ns;
+	__u64 parent_start_time_ns;
+	__u32 child_pid;
+	__u32 child_vpid;
+	__u32 parent_pid; /* of the child: another than the caller with CLONE_PARENT */
+	__u32 child_pid_namespace;
+};
+
+/* The last thread of a process is gone. result is the wait status. */
+struct exit_event {
+	struct event_header header;
+};
+
+/* A file opened. Without one (the call failed) the path stands as the caller wrote it. */
+struct open_event {
+	struct event_header header;
+	__u64 ino;
+	__u32 dev;
+	__u32 flags; /* the open's, O_* */
+	__u32 mode;  /* asked for */
+	__s32 directory_fd;
+	__u32 kind; /* enum file_kind of what was opened */
+	__u32 file_mode; /* of the inode: type and permissions */
+	struct str_ref path;      /* from the opened file, mounts crossed */
+	struct str_ref path_raw;  /* as the caller wrote it */
+	struct str_ref directory; /* what a relative path_raw starts from (or a chroot's root); empty if path says it */
+	struct str_ref path_inside; /* inside its file system, where the mount shows only a part of one */
+};
+
+/* One or two paths as the caller wrote them, and the directories (from the kernel) that they start from. */
+struct path_event {
+	struct event_header header;
+	__u64 argument; /* mode or flags or length */
+	__s32 directory_fd;
+	__s32 directory_fd2;
+	struct str_ref path_raw;
+	struct str_ref directory;
+	struct str_ref path_raw2;
+	struct str_ref directory2;
+};
+
+struct socket_info {
+	__u16 family; /* AF_* ; 0 if not a socket */
+	__u16 type;
+	__u16 protocol;
+	__u16 state; /* TCP_* */
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 netns;
+	__u8 local_address[16];
+	__u8 remote_address[16];
+};
+
+/* A call on a file descriptor: what it leads to. */
+struct descriptor_event {
+	struct event_header header;
+	__u64 argument;
+	__u64 ino;
+	__u32 dev;
+	__s32 fd;
+	__s32 fd2;
+	__u32 kind; /* enum file_kind */
+	__u32 file_mode;
+	__u32 padding;
+	struct socket_info socket;
+	struct str_ref path; /* the file's, or a unix socket's */
+	struct str_ref text; /* a further argument: the parameters of a kernel module */
+};
+
+struct socket_event {
+	struct event_header header;
+	__s32 fd;
+	__u32 argument; /* backlog of listen */
+	struct socket_info socket; /* from the kernel's socket, after the call */
+	struct socket_info asked;  /* remote_*: the address that the caller gave; the only one if the call failed */
+	struct str_ref unix_path;
+	struct str_ref padding;
+};
+
+/* Arguments as they are, and one string where there is one. */
+struct scalar_event {
+	struct event_header header;
+	__u64 arguments[6];
+	struct str_ref text;
+	struct str_ref padding;
+};
+
+/* How the probe is told which system calls to collect: one entry for each number and ABI. */
+struct interest {
+	__u16 type;   /* enum event_type; 0: not wanted */
+	__u8 family;  /* enum event_family */
+	__u8 failed;  /* failed calls are wanted too */
+};
+
+/* Fixed when the probe is loaded. */
+struct settings {
+	__u32 wakeup_bytes; /* data waiting in a ring that wakes the reader at once; it looks every 10 ms anyway */
+	__u32 env;          /* 1: take the environment at an execution */
+};
+
+#endif

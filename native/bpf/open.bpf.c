@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* open, openat, openat2, creat, open_by_handle_at: the evidence is the struct file that the kernel opened. */
+
+enum { O_CREAT = 0100, O_WRONLY = 01, O_TRUNC = 01000 };
+
+struct open_how { __u64 flags, mode, resolve; };
+
+/* Which arguments mean what; flags and mode come out of registers where the call has them there. */
+static __always_inline const void *open_arguments(struct open_event *event, const struct syscall *call, __u16 type)
+{
+	struct open_how how = {};
+
+	event->directory_fd = AT_FDCWD;
+	switch (type) {
+	case EVENT_CREAT:
+		event->flags = O_CREAT | O_WRONLY | O_TRUNC;
+		event->mode = call->arguments[1];
+		return (void *)call->arguments[0];
+	case EVENT_OPEN:
+		event->flags = call->arguments[1];
+		event->mode = call->arguments[2];
+		return (void *)call->arguments[0];
+	case EVENT_OPENAT:
+		event->directory_fd = call->arguments[0];
+		event->flags = call->arguments[2];
+		event->mode = call->arguments[3];
+		return (void *)call->arguments[1];
+	case EVENT_OPENAT2:
+		event->directory_fd = call->arguments[0];
+		bpf_probe_read_user(&how, sizeof(how), (void *)call->arguments[2]);
+		event->flags = how.flags;
+		event->mode = how.mode;
+		return (void *)call->arguments[1];
+	}
+	event->directory_fd = call->arguments[0];
+	event->flags = call->arguments[2];
+	event->mode = 0;
+	return NULL;
+}
+
+/* True if the opened file lies directly in the working directory: then a relative name says nothing that its path doesn't. */
+static __always_inline bool opened_in(struct task_struct *task, struct dentry *dentry, struct vfsmount *mnt)
+{
+	struct fs_struct *fs = task->fs;
+
+	return fs && fs->pwd.mnt == mnt && fs->pwd.dentry == BPF_CORE_READ(dentry, d_parent);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(collect_open, struct pt_regs *regs, long result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct open_event *event;
+	struct interest *interest;
+	struct syscall call;
+	struct record record;
+	struct file *file;
+	const void *path;
+	char first;
+
+	interest = syscall_read(&call, regs, task);
+	if (!interest || !record_begin(&record, sizeof(*event), interest->type, CLASS_FILE, result))
+		return 0;
+	event = (void *)record.header;
+	event->header.abi = call.abi;
+	path = open_arguments(event, &call, interest->type);
+	event->ino = 0;
+	event->dev = 0;
+	event->kind = KIND_NONE;
+	event->file_mode = 0;
+	string_none(&event->path);
+	string_none(&event->directory);
+	string_none(&event->path_inside);
+
+	first = *string_start(&record) = 0;
+	append_user_string(&record, &event->path_raw, 1, path);
+	if (event->path_raw.length)
+		first = record.scratch->record[sizeof(*event)];
+
+	file = result >= 0 ? file_of(task, result) : NULL;
+	if (file) {
+		struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
+		struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+		struct inode *inode = BPF_CORE_READ(file, f_inode);
+		struct dentry *root = BPF_CORE_READ(mnt, mnt_root);
+
+		event->file_mode = BPF_CORE_READ(inode, i_mode);
+		event->kind = kind_of_mode(event->file_mode);
+		event->ino = BPF_CORE_READ(inode, i_ino);
+		event->dev = device_of(inode);
+		event->flags |= BPF_CORE_READ(file, f_flags);
+		append_walked(&record, &event->path, 0, mnt, dentry, true);
+		if (first != '/' && event->path_raw.length && !(event->directory_fd == AT_FDCWD && opened_in(task, dentry, mnt)))
+			append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
+		if (BPF_CORE_READ(root, d_parent) != root)
+			append_walked(&record, &event->path_inside, 3, mnt, dentry, false);
+	} else {
+		append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
+	}
+	record_submit(&record);
+	return 0;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The life of processes: what the process table of user space is made from. An execution is told by the new image (its argv, the
+ * opened executable), after the point where the caller could still change anything.
+ */
+
+enum { SLOT_EXE_PATH, SLOT_CWD, SLOT_ARGV, SLOT_ENV, SLOT_CGROUP };
+
+static __always_inline __u32 tty_number(struct signal_struct *signal)
+{
+	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	__u32 minor;
+
+	if (!tty)
+		return 0;
+	minor = BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index);
+	return (minor & 0xff) | BPF_CORE_READ(tty, driver, major) << 8 | (minor & ~0xffU) << 12;
+}
+
+/* struct ovl_inode keeps the dentry of the upper layer right behind the inode that it embeds (fs/overlayfs/ovl_entry.h). */
+static __always_inline bool in_upper_layer(struct inode *inode)
+{
+	void *upper = NULL;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+		return false;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper;
+}
+
+static __always_inline bool is_memfd(struct file *file, struct inode *inode)
+{
+	char name[8] = {};
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != TMPFS_MAGIC)
+		return false;
+	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
+}
+
+static __always_inline void fill_executable(struct record *record, struct process_event *event, struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	event->exe_ino = BPF_CORE_READ(inode, i_ino);
+	event->exe_dev = device_of(inode);
+	inode_times(inode, &event->exe_ctime_ns, &event->exe_mtime_ns);
+	event->exe_flags = (in_upper_layer(inode) ? EXE_UPPER_LAYER : 0) | (is_memfd(file, inode) ? EXE_MEMFD : 0) |
+			   (BPF_CORE_READ(inode, i_nlink) ? 0 : EXE_DELETED);
+	append_file_path(record, &event->exe_path, SLOT_EXE_PATH, file);
+}
+
+static __always_inline void fill_process(struct record *record, struct process_event *event, struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+	const struct cred *cred = task->cred;
+	struct mm_struct *mm = task->mm;
+	struct file *exe = mm ? mm->exe_file : NULL;
+	struct fs_struct *fs = task->fs;
+
+	event->parent_pid = task->real_parent->tgid;
+	event->parent_start_time_ns = task->real_parent->group_leader->start_boottime;
+	event->session_id = virtual_pid(signal->pids[PIDTYPE_SID]);
+	event->process_group_id = virtual_pid(signal->pids[PIDTYPE_PGID]);
+	event->vpid = virtual_pid(signal->pids[PIDTYPE_TGID]);
+	event->vparent_pid = virtual_pid(task->real_parent->signal->pids[PIDTYPE_TGID]);
+	event->pid_namespace = pid_namespace_of(signal->pids[PIDTYPE_TGID]);
+	event->mnt_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	event->uid = cred->uid.val;
+	event->gid = cred->gid.val;
+	event->cap_inheritable = cred->cap_inheritable.val;
+	event->cap_permitted = cred->cap_permitted.val;
+	event->cap_effective = cred->cap_effective.val;
+	event->loginuid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
+	event->tty = tty_number(signal);
+	event->stdio_kind[0] = kind_of(file_of(task, 0));
+	event->stdio_kind[1] = kind_of(file_of(task, 1));
+	event->stdio_kind[2] = kind_of(file_of(task, 2));
+	bpf_probe_read_kernel(event->comm, sizeof(event->comm), task->comm);
+
+	event->exe_ino = 0;
+	event->exe_dev = 0;
+	event->exe_ctime_ns = 0;
+	event->exe_mtime_ns = 0;
+	event->exe_flags = 0;
+	string_none(&event->exe_path);
+	string_none(&event->cwd);
+	string_none(&event->argv);
+	string_none(&event->env);
+	if (exe)
+		fill_executable(record, event, exe);
+	if (fs)
+		append_walked(record, &event->cwd, SLOT_CWD, fs->pwd.mnt, fs->pwd.dentry, true);
+	append_cgroup(record, &event->cgroup, SLOT_CGROUP, task);
+}
+
+#if defined(__TARGET_ARCH_x86)
+enum { NR_EXECVEAT = 322, NR_EXECVEAT_COMPAT = 358, NR_FORK = 57, NR_FORK_COMPAT = 2, NR_VFORK = 58, NR_VFORK_COMPAT = 190 };
+#else
+enum { NR_EXECVEAT = 281, NR_EXECVEAT_COMPAT = 387, NR_FORK = -1, NR_FORK_COMPAT = 2, NR_VFORK = -1, NR_VFORK_COMPAT = 190 };
+#endif
+enum { NR_CLONE3 = 435 };
+
+static __always_inline __u16 exec_type(struct task_struct *task)
+{
+	__u32 number = syscall_number((struct pt_regs *)bpf_task_pt_regs(task));
+
+	return number == NR_EXECVEAT || number == NR_EXECVEAT_COMPAT ? EVENT_EXECVEAT : EVENT_EXECVE;
+}
+
+static __always_inline __u16 fork_type(struct task_struct *task)
+{
+	__u32 number = syscall_number((struct pt_regs *)bpf_task_pt_regs(task));
+	bool compat = syscall_abi(task) == ABI_COMPAT;
+
+	if (number == NR_CLONE3)
+		return EVENT_CLONE3;
+	if (number == (compat ? NR_VFORK_COMPAT : NR_VFORK))
+		return EVENT_VFORK;
+	if (number == (compat ? NR_FORK_COMPAT : NR_FORK))
+		return EVENT_FORK;
+	return EVENT_CLONE;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mm_struct *mm = task->mm;
+	struct process_event *event;
+	struct record record;
+
+	if (!record_begin(&record, sizeof(*event), exec_type(task), CLASS_PROCESS, 0))
+		return 0;
+	event = (void *)record.header;
+	fill_process(&record, event, task);
+	if (mm) {
+		append_user_bytes(&record, &event->argv, SLOT_ARGV, (void *)mm->arg_start, mm->arg_end - mm->arg_start, ARGV_MAX_BYTES);
+		if (settings.env)
+			append_user_bytes(&record, &event->env, SLOT_ENV, (void *)mm->env_start, mm->env_end - mm->env_start, ENV_MAX_BYTES);
+	}
+	record_submit(&record);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(collect_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct fork_event *event;
+	struct record record;
+
+	if (child->pid != child->tgid)
+		return 0;
+	if (!record_begin(&record, sizeof(*event), fork_type(bpf_get_current_task_btf()), CLASS_PROCESS, child->tgid))
+		return 0;
+	event = (void *)record.header;
+	event->child_pid = child->tgid;
+	event->child_start_time_ns = child->start_boottime;
+	event->parent_pid = child->real_parent->tgid;
+	event->parent_start_time_ns = child->real_parent->group_leader->start_boottime;
+	event->child_vpid = virtual_pid(child->thread_pid);
+	event->child_pid_namespace = pid_namespace_of(child->thread_pid);
+	record_submit(&record);
+	return 0;
+}
+
+/* The last thread's exit is the process's: the leader may be gone long before. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(collect_exit, struct task_struct *task)
+{
+	struct record record;
+
+	if (task->signal->live.counter)
+		return 0;
+	if (!record_begin(&record, sizeof(struct exit_event), EVENT_PROCEXIT, CLASS_PROCESS, task->exit_code))
+		return 0;
+	record_submit(&record);
+	return 0;
+}
+
+/* Tells of processes that run already: all at start, one when the table finds an entry stale. May sleep to fetch a process's arguments. */
+SEC("iter.s/task")
+int iterate_processes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct process_event *event;
+	struct scratch *scratch;
+	struct record record;
+	struct mm_struct *mm;
+	__u32 zero = 0;
+	__u64 size;
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	scratch = bpf_map_lookup_elem(&iterator_scratch, &zero);
+	if (!scratch)
+		return 0;
+	record.scratch = scratch;
+	record.header = (void *)scratch->record;
+	record.offset = sizeof(*event);
+	fill_header(record.header, task, EVENT_PROCESS, CLASS_PROCESS, 0);
+	event = (void *)record.header;
+	fill_process(&record, event, task);
+	mm = task->mm;
+	if (mm) {
+		__u64 start = mm->arg_start;
+		__u64 length = mm->arg_end - start;
+
+		if (length > ARGV_MAX_BYTES) {
+			length = ARGV_MAX_BYTES;
+			event->header.truncated |= 1 << SLOT_ARGV;
+		}
+		length &= ARGV_MAX_BYTES;
+		if (length && !bpf_copy_from_user_task(string_start(&record), length, (void *)start, task, 0))
+			string_end(&record, &event->argv, length);
+		else if (length)
+			event->header.unreadable |= 1 << SLOT_ARGV;
+	}
+	size = record.offset & (RECORD_STRINGS_BYTES - 1);
+	event->header.size = size;
+	bpf_seq_write(ctx->meta->seq, scratch->record, size);
+	return 0;
+}

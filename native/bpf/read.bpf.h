@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What the probe reads from kernel objects: paths, files behind descriptors, sockets, cgroups, namespaces. */
+#ifndef SHIKRA_READ_H
+#define SHIKRA_READ_H
+
+#define PATH_BUFFER_MASK (PATH_MAX_BYTES * 2 - 1)
+#define MAX_PATH_STEPS 2100 /* PATH_MAX allows 2048 components; the rest is mounts crossed */
+
+/* The current task's file behind a descriptor, or NULL. */
+static __always_inline struct file *file_of(struct task_struct *task, __s64 fd)
+{
+	struct files_struct *files = task->files;
+	struct file **table;
+	struct file *file = NULL;
+
+	if (!files || fd < 0 || fd >= files->fdt->max_fds)
+		return NULL;
+	table = files->fdt->fd;
+	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd))
+		return NULL;
+	return file;
+}
+
+/* Three neighbours of struct dentry, and of struct mount, that one read brings together (their layout is checked by relocation). */
+struct dentry_part { struct dentry *parent; __u32 hash, length; const unsigned char *name; };
+struct mount_part { struct mount *parent; struct dentry *mountpoint; struct dentry *root; };
+
+static __always_inline long read_dentry(struct dentry_part *part, struct dentry *dentry)
+{
+	if (bpf_core_field_offset(struct dentry, d_name.name) - bpf_core_field_offset(struct dentry, d_parent) == 16)
+		return bpf_probe_read_kernel(part, sizeof(*part), (void *)dentry + bpf_core_field_offset(struct dentry, d_parent));
+	part->parent = BPF_CORE_READ(dentry, d_parent);
+	part->length = BPF_CORE_READ(dentry, d_name.len);
+	part->name = BPF_CORE_READ(dentry, d_name.name);
+	return 0;
+}
+
+static __always_inline long read_mount(struct mount_part *part, struct mount *mount)
+{
+	if (bpf_core_field_offset(struct mount, mnt.mnt_root) - bpf_core_field_offset(struct mount, mnt_parent) == 16)
+		return bpf_probe_read_kernel(part, sizeof(*part), (void *)mount + bpf_core_field_offset(struct mount, mnt_parent));
+	part->parent = BPF_CORE_READ(mount, mnt_parent);
+	part->mountpoint = BPF_CORE_READ(mount, mnt_mountpoint);
+	part->root = BPF_CORE_READ(mount, mnt.mnt_root);
+	return 0;
+}
+
+enum walk_end { WALK_GOES_ON = 0, WALK_ROOT, WALK_DETACHED, WALK_TOO_LONG, WALK_FAILED };
+
+struct walk {
+	struct dentry *dentry;
+	struct mount *mount; /* NULL: stay within the file system */
+	struct mount_part at;
+	char *buffer;
+	__u32 position; /* of the first byte of the path */
+	__u32 end;      /* enum walk_end */
+};
+
+/* One step towards the root: the component's name goes in front, or the walk passes from a mount's root to where it is mounted. */
+static long walk_step(__u32 index, struct walk *walk)
+{
+	struct dentry *dentry = walk->dentry;
+	struct mount *mount = walk->mount;
+	struct dentry_part part;
+	__u32 position = walk->position;
+	__u32 length;
+	char *buffer = walk->buffer;
+
+	if (mount && dentry == walk->at.root) {
+		struct mount *parent = walk->at.parent;
+
+		if (parent == mount) {
+			walk->end = WALK_ROOT;
+			return 1;
+		}
+		walk->dentry = walk->at.mountpoint;
+		walk->mount = parent;
+		if (read_mount(&walk->at, parent)) {
+			walk->end = WALK_FAILED;
+			return 1;
+		}
+		return 0;
+	}
+	if (read_dentry(&part, dentry)) {
+		walk->end = WALK_FAILED;
+		return 1;
+	}
+	if (part.parent == dentry) {
+		walk->end = WALK_DETACHED;
+		return 1;
+	}
+	length = part.length;
+	if (length > 255)
+		length = 255;
+	if (position < length + 1 || position > PATH_MAX_BYTES) {
+		walk->end = WALK_TOO_LONG;
+		return 1;
+	}
+	position -= length;
+	if (bpf_probe_read_kernel(buffer + (position & (PATH_MAX_BYTES - 1)), length & 255, part.name)) {
+		walk->end = WALK_FAILED;
+		return 1;
+	}
+	position--;
+	buffer[position & (PATH_MAX_BYTES - 1)] = '/';
+	walk->position = position;
+	walk->dentry = part.parent;
+	return 0;
+}
+
+/*
+ * Appends a path as the root of its mount namespace sees it. With across false: the path inside its file system.
+ * Names of files that belong to no namespace (memfd, pipe, a detached mount) come without a leading '/' dropped: what there is.
+ * A walk cut by length keeps the end of the path, which names the file, and is marked.
+ */
+static __noinline long walk_path(struct scratch *scratch, struct vfsmount *vfsmount, struct dentry *dentry, bool across)
+{
+	struct walk walk = { .dentry = dentry, .buffer = scratch->path, .position = PATH_MAX_BYTES };
+
+	if (across) {
+		walk.mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+		if (read_mount(&walk.at, walk.mount))
+			return -1;
+	}
+	bpf_loop(MAX_PATH_STEPS, walk_step, &walk, 0);
+	if (walk.end == WALK_FAILED)
+		return -1;
+	return (__u64)walk.end << 32 | walk.position;
+}
+
+static __always_inline void append_walked(struct record *record, struct str_ref *ref, __u32 slot, struct vfsmount *mnt, struct dentry *dentry, bool across)
+{
+	long walked = walk_path(record->scratch, mnt, dentry, across);
+	__u32 position = walked & PATH_BUFFER_MASK;
+	__u32 end = (__u64)walked >> 32;
+	__u32 length;
+
+	if (walked < 0) {
+		mark_unreadable(record, slot);
+		string_none(ref);
+		return;
+	}
+	if (end == WALK_TOO_LONG || end == WALK_GOES_ON)
+		record->header->truncated |= 1 << slot;
+	if (position >= PATH_MAX_BYTES) {
+		/* nothing but the root; a file without a place is named by its dentry alone */
+		struct dentry_part part = {};
+
+		if (end == WALK_DETACHED && across && !read_dentry(&part, dentry) && part.length > 1 && part.length < 256 &&
+		    !bpf_probe_read_kernel(string_start(record), part.length & 255, part.name)) {
+			string_end(record, ref, part.length & 255);
+			return;
+		}
+		*string_start(record) = '/';
+		string_end(record, ref, 1);
+		return;
+	}
+	length = PATH_MAX_BYTES - position;
+	if (bpf_probe_read_kernel(string_start(record), length & PATH_BUFFER_MASK, record->scratch->path + (position & (PATH_MAX_BYTES - 1)))) {
+		mark_unreadable(record, slot);
+		string_none(ref);
+		return;
+	}
+	string_end(record, ref, length);
+}
+
+/* The path of an open file. */
+static __always_inline void append_file_path(struct record *record, struct str_ref *ref, __u32 slot, struct file *file)
+{
+	append_walked(record, ref, slot, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry), true);
+}
+
+/* Where a path that the caller wrote begins: the descriptor's directory, the working directory, or a root that is not the namespace's. */
+static __always_inline void append_directory(struct record *record, struct str_ref *ref, __u32 slot, struct task_struct *task, __s32 fd, char first)
+{
+	struct fs_struct *fs = task->fs;
+	struct mount_part part;
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+
+	string_none(ref);
+	if (!fs)
+		return;
+	if (first == '/') {
+		mnt = fs->root.mnt;
+		dentry = fs->root.dentry;
+		if (read_mount(&part, (void *)mnt - bpf_core_field_offset(struct mount, mnt)))
+			return;
+		if (dentry == part.root && part.parent == (void *)mnt - bpf_core_field_offset(struct mount, mnt))
+			return;
+	} else if (fd == AT_FDCWD) {
+		mnt = fs->pwd.mnt;
+		dentry = fs->pwd.dentry;
+	} else {
+		struct file *file = file_of(task, fd);
+
+		if (!file)
+			return;
+		mnt = BPF_CORE_READ(file, f_path.mnt);
+		dentry = BPF_CORE_READ(file, f_path.dentry);
+	}
+	append_walked(record, ref, slot, mnt, dentry, true);
+}
+
+/* The path of a cgroup: the default hierarchy's if the task is in one of its groups, else that of pids, else of memory (cgroup v1). */
+struct cgroup_walk { struct kernfs_node *node; char *buffer; __u32 position; __u32 end; };
+
+static long cgroup_step(__u32 index, struct cgroup_walk *walk)
+{
+	struct kernfs_node *node = walk->node;
+	struct kernfs_node *parent = kernfs_parent(node);
+	__u32 position = walk->position;
+	char name[128 + 8];
+	long length;
+
+	if (!parent)
+		return 1;
+	length = bpf_probe_read_kernel_str(name, 128, BPF_CORE_READ(node, name));
+	if (length <= 1) {
+		walk->end = WALK_FAILED;
+		return 1;
+	}
+	length = (length - 1) & 127;
+	if (position < length + 1 || position > CGROUP_PATH_MAX_BYTES) {
+		walk->end = WALK_TOO_LONG;
+		return 1;
+	}
+	position -= length;
+	bpf_probe_read_kernel(walk->buffer + (position & (CGROUP_PATH_MAX_BYTES - 1)), length, name);
+	position--;
+	walk->buffer[position & (CGROUP_PATH_MAX_BYTES - 1)] = '/';
+	walk->position = position;
+	walk->node = parent;
+	return 0;
+}
+
+static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, __u32 subsystem)
+{
+	struct cgroup_subsys_state *state = NULL;
+
+	bpf_probe_read_kernel(&state, sizeof(state), (void *)set + bpf_core_field_offset(struct css_set, subsys) + subsystem * sizeof(state));
+	return state ? BPF_CORE_READ(state, cgroup, kn) : NULL;
+}
+
+static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
+
+	if (node && kernfs_parent(node))
+		return node;
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
+		struct kernfs_node *pids = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+
+		if (pids && kernfs_parent(pids))
+			return pids;
+	}
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
+		struct kernfs_node *memory = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+
+		if (memory && kernfs_parent(memory))
+			return memory;
+	}
+	return node;
+}
+
+static __always_inline void append_cgroup(struct record *record, struct str_ref *ref, __u32 slot, struct task_struct *task)
+{
+	struct cgroup_walk walk = { .buffer = record->scratch->path, .position = CGROUP_PATH_MAX_BYTES };
+	struct kernfs_node *node = cgroup_node(task);
+	__u32 position, length;
+
+	if (!node) {
+		string_none(ref);
+		return;
+	}
+	walk.node = node;
+	record->header->cgroup_id = BPF_CORE_READ(node, id);
+	bpf_loop(64, cgroup_step, &walk, 0);
+	if (walk.end == WALK_FAILED)
+		mark_unreadable(record, slot);
+	if (walk.end == WALK_TOO_LONG)
+		record->header->truncated |= 1 << slot;
+	position = walk.position;
+	if (position >= CGROUP_PATH_MAX_BYTES) {
+		*string_start(record) = '/';
+		string_end(record, ref, 1);
+		return;
+	}
+	length = CGROUP_PATH_MAX_BYTES - position;
+	bpf_probe_read_kernel(string_start(record), length & (CGROUP_PATH_MAX_BYTES * 2 - 1), record->scratch->path + (position & (CGROUP_PATH_MAX_BYTES - 1)));
+	string_end(record, ref, length);
+}
+
+static __always_inline struct sock *sock_of(struct file *file)
+{
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline __u32 kind_of_socket(struct sock *sk)
+{
+	switch (BPF_CORE_READ(sk, __sk_common.skc_family)) {
+	case AF_INET:
+		return KIND_IPV4;
+	case AF_INET6:
+		return KIND_IPV6;
+	case AF_UNIX:
+		return KIND_UNIX;
+	case AF_NETLINK:
+		return KIND_NETLINK;
+	}
+	return KIND_SOCKET;
+}
+
+static __always_inline __u32 kind_of_mode(__u32 mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return KIND_FILE;
+	case S_IFDIR:
+		return KIND_DIRECTORY;
+	case S_IFCHR:
+		return KIND_CHARACTER_DEVICE;
+	case S_IFBLK:
+		return KIND_BLOCK_DEVICE;
+	case S_IFIFO:
+		return KIND_PIPE;
+	case S_IFLNK:
+		return KIND_SYMLINK;
+	case S_IFSOCK:
+		return KIND_SOCKET;
+	case 0:
+		return KIND_ANONYMOUS;
+	}
+	return KIND_UNKNOWN;
+}
+
+static __always_inline __u32 kind_of(struct file *file)
+{
+	__u32 kind;
+
+	if (!file)
+		return KIND_NONE;
+	kind = kind_of_mode(BPF_CORE_READ(file, f_inode, i_mode));
+	return kind == KIND_SOCKET ? kind_of_socket(sock_of(file)) : kind;
+}
+
+static __always_inline __u16 swap16(__u16 value)
+{
+	return __builtin_bswap16(value);
+}
+
+/* Addresses in network order, ports in the host's. */
+static __always_inline void read_socket(struct socket_info *info, struct sock *sk)
+{
+	info->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	info->type = BPF_CORE_READ(sk, sk_type);
+	info->protocol = BPF_CORE_READ(sk, sk_protocol);
+	info->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	info->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	if (info->family == AF_INET) {
+		bpf_core_read(info->local_address, 4, &sk->__sk_common.skc_rcv_saddr);
+		bpf_core_read(info->remote_address, 4, &sk->__sk_common.skc_daddr);
+	} else if (info->family == AF_INET6) {
+		bpf_core_read(info->local_address, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(info->remote_address, 16, &sk->__sk_common.skc_v6_daddr);
+	} else {
+		return;
+	}
+	info->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	info->remote_port = swap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+/* The path that a unix socket is bound to: its own, or (a client's is rarely bound) its peer's. */
+static __always_inline void append_unix_path(struct record *record, struct str_ref *ref, __u32 slot, struct sock *sk)
+{
+	struct unix_address *address = BPF_CORE_READ((struct unix_sock *)sk, addr);
+	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	__u32 length;
+
+	string_none(ref);
+	if (!address && peer)
+		address = BPF_CORE_READ((struct unix_sock *)peer, addr);
+	if (!address)
+		return;
+	/* struct sockaddr_un follows the struct; its path begins after two bytes of family; len counts both */
+	length = BPF_CORE_READ(address, len);
+	if (length <= 2)
+		return;
+	length -= 2;
+	if (length > SUN_PATH_BYTES)
+		length = SUN_PATH_BYTES;
+	if (bpf_probe_read_kernel(string_start(record), length & 127, (void *)address + bpf_core_type_size(struct unix_address) + 2))
+		mark_unreadable(record, slot);
+	else
+		string_end(record, ref, length & 127);
+}
+
+static __always_inline __u32 device_of(struct inode *inode)
+{
+	return BPF_CORE_READ(inode, i_sb, s_dev);
+}
+
+/* Number of a pid in its own namespace. */
+static __always_inline __u32 virtual_pid(struct pid *pid)
+{
+	struct upid upid = {};
+	__u32 level;
+
+	if (!pid)
+		return 0;
+	level = BPF_CORE_READ(pid, level) & 63;
+	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr), (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid));
+	return upid.nr;
+}
+
+static __always_inline __u32 pid_namespace_of(struct pid *pid)
+{
+	struct pid_namespace *namespace = NULL;
+	__u32 level;
+
+	if (!pid)
+		return 0;
+	level = BPF_CORE_READ(pid, level) & 63;
+	bpf_probe_read_kernel(&namespace, sizeof(namespace), (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+		level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
+	return BPF_CORE_READ(namespace, ns.inum);
+}
+
+#endif
