@@ -1,4 +1,3 @@
-import { startAgent } from '../collector/agent.ts';
 import type { Config } from '../collector/config/config.ts';
 import { formatProblem } from '../collector/config/problem.ts';
 import { readConfig } from './read-config.ts';
@@ -10,6 +9,8 @@ export async function run(options: { readonly config?: string }): Promise<number
   const { config, warnings } = readConfig(options.config);
   for (const warning of warnings) console.error(`shikra: warning: ${formatProblem(warning)}`);
 
+  // Only now: a mistake in the configuration is told before anything of the agent is loaded.
+  const { startAgent } = await import('../collector/agent.ts');
   const stopped = whenStopped();
   const agent = await startAgent(config, { onReady: () => welcome(config) });
   void stopped.then(() => agent.stop());

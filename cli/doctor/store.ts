@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../collector/config/config.ts';
 import { type Check, notOk, ok } from './check.ts';
@@ -8,6 +8,9 @@ export function checkStore({ service }: Config): Check[] {
   const { path } = service.store;
   const nearest = nearestExisting(path);
   const detail = nearest === path ? path : `${path} (to be made; ${nearest} exists)`;
+  if (nearest !== path && !statSync(nearest).isDirectory()) {
+    return [notOk('store', `${path}: ${nearest} is not a folder`, 'set service.store.path')];
+  }
   try {
     accessSync(nearest, constants.W_OK);
     return [ok('store', detail)];

@@ -1,0 +1,76 @@
+/** The parts of the documentation that are made from the code. `npm run generate` writes them, tests keep them current. */
+import { COMPONENT_CLASSES, type ComponentRegistry } from '../collector/config/component.ts';
+import type { JsonSchema } from '../collector/config/expectation.ts';
+import { configJsonSchema, toJsonSchema } from '../collector/config/json-schema.ts';
+import { createServiceSchema } from '../collector/config/service.ts';
+import { ERRORS } from '../collector/errors.ts';
+
+/** The text of docs/config.schema.json. */
+export function schemaText(registry: ComponentRegistry): string {
+  return `${JSON.stringify(configJsonSchema(registry), null, 2)}\n`;
+}
+
+/** The table of docs/errors.md. */
+export function errorTable(): string {
+  const rows = Object.entries(ERRORS).map(
+    ([code, { message, remedy, exitCode }]) => `| \`${code}\` | ${cell(message)} | ${cell(remedy)} | ${exitCode} |`,
+  );
+  return ['| code | message | what to do | exit code |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** The reference in docs/configuration.md: a table of keys for each component, and for the service. */
+export function configReference(registry: ComponentRegistry): string {
+  const components = COMPONENT_CLASSES.flatMap((componentClass) => [
+    `### ${componentClass}`,
+    ...Object.entries(registry[componentClass]).map(
+      ([type, { configSchema }]) => `#### \`${type}\`\n\n${keyTable(toJsonSchema(configSchema))}`,
+    ),
+  ]);
+  return [...components, `### service\n\n${keyTable(toJsonSchema(createServiceSchema(registry.storeSchema)))}`].join(
+    '\n\n',
+  );
+}
+
+function keyTable(schema: JsonSchema): string {
+  const rows = keyRows(schema, '');
+  if (rows.length === 0) return 'No keys.';
+  return ['| key | what is written | default | |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+function keyRows(schema: JsonSchema, prefix: string): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
+    const path = `${prefix}${key}`;
+    if (value.properties !== undefined) {
+      const heading =
+        value.description === undefined ? [] : [`| \`${path}\` | a mapping | | ${cell(value.description)} |`];
+      return [...heading, ...keyRows(value, `${path}.`)];
+    }
+    const fallback = value.default === undefined ? '' : `\`${JSON.stringify(value.default)}\``;
+    return [`| \`${path}\` | ${cell(written(value))} | ${cell(fallback)} | ${cell(value.description ?? '')} |`];
+  });
+}
+
+function written(schema: JsonSchema): string {
+  const branches = schema.anyOf ?? schema.oneOf;
+  if (branches !== undefined) return branches.map(written).join(' or ');
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.type === 'array') return schema.items?.type === undefined ? 'list' : `list of ${written(schema.items)}`;
+  const { minimum, maximum } = schema;
+  const isBounded = maximum !== undefined && maximum !== Number.MAX_SAFE_INTEGER;
+  const range = isBounded ? ` ${minimum}..${maximum}` : minimum === undefined ? '' : ` >= ${minimum}`;
+  return `${String(schema.type ?? 'anything')}${schema.type === 'integer' || schema.type === 'number' ? range : ''}`;
+}
+
+/** A bar would end the cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+/** The page with what stands between its `<!-- generated -->` marks replaced. */
+export function withGenerated(page: string, generated: string): string {
+  return page.replace(
+    /(<!-- generated:.*-->\n)[\s\S]*?(\n<!-- end of generated -->)/,
+    (_, start, end) => `${start}\n${generated}\n${end}`,
+  );
+}

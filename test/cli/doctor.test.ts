@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { absent, exitCodeOf, formatChecks, notOk, ok } from '../../cli/doctor/check.ts';
+import { checkBtf, checkCapabilities, checkCgroup, checkKernel, checkLockdown } from '../../cli/doctor/host.ts';
+import { checkRings } from '../../cli/doctor/rings.ts';
+import { addressesOf, checkSinks } from '../../cli/doctor/sinks.ts';
+import { checkStore } from '../../cli/doctor/store.ts';
+import { parseConfig } from '../../collector/config/load.ts';
+import { registry } from '../config/registry.ts';
+
+function configOf(text: string) {
+  return parseConfig(text, '/etc/shikra/x.yaml', { registry, environment: {} }).config;
+}
+
+for (const [kernel, isOk] of [
+  ['6.18.44-fc-v445', true],
+  ['5.8.0', true],
+  ['5.7.19', false],
+  ['4.18.0-553.el8', false],
+] as const) {
+  test(`kernel ${kernel} is ${isOk ? 'ok' : 'not ok'}`, () => assert.equal(checkKernel(kernel).ok, isOk));
+}
+
+for (const [text, isOk] of [
+  [undefined, true],
+  ['[none] integrity confidentiality\n', true],
+  ['none [integrity] confidentiality\n', true],
+  ['none integrity [confidentiality]\n', false],
+] as const) {
+  test(`lockdown ${text?.trim()} is ${isOk ? 'ok' : 'not ok'}`, () => assert.equal(checkLockdown(text).ok, isOk));
+}
+
+test('a kernel without type information is told what to do', () => {
+  assert.deepEqual(checkBtf(false), {
+    name: 'type information',
+    ok: false,
+    needed: true,
+    detail: '/sys/kernel/btf/vmlinux is missing',
+    remedy: 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y',
+  });
+});
+
+for (const [title, effective, missing] of [
+  ['all', '000001ffffffffff', []],
+  ['the four', '000000c000080004', []],
+  ['none', '0000000000000000', ['CAP_DAC_READ_SEARCH', 'CAP_SYS_PTRACE', 'CAP_PERFMON', 'CAP_BPF']],
+  ['CAP_SYS_ADMIN alone', '0000000000200000', ['CAP_DAC_READ_SEARCH', 'CAP_SYS_PTRACE']],
+] as const) {
+  test(`with ${title} of the capabilities held, ${missing.length} are missing`, () => {
+    const checks = checkCapabilities(`Name:\tnode\nCapEff:\t${effective}\nCapBnd:\t0\n`);
+    assert.deepEqual(
+      checks.filter((check) => !check.ok).map(({ name }) => name),
+      missing,
+    );
+  });
+}
+
+test('an old cgroup version is no reason to fail', () => {
+  assert.equal(checkCgroup(true, false).ok, true);
+  assert.equal(exitCodeOf([checkCgroup(false, true), checkCgroup(false, false)]), 0);
+});
+
+test('rings that would take a quarter of the free memory are not ok', () => {
+  const config = configOf('receivers: {kernel: {ring_preset: 8}}');
+  assert.equal(checkRings(config, 2, 2048)[0]?.ok, true);
+  const [check] = checkRings(config, 4, 1024);
+  assert.equal(check?.ok, false);
+  assert.equal(check?.detail, '4 of 128 MiB (preset 8) for 4 CPUs, 1024 MiB of memory free');
+});
+
+test('CPUs may share a ring', () => {
+  const config = configOf('receivers: {kernel: {cpus_per_ring: 0}}');
+  assert.match(checkRings(config, 64, 1024)[0]?.detail ?? '', /^1 of 8 MiB/);
+});
+
+test('a store in a folder that can be made is ok, one below a file is not', () => {
+  assert.equal(checkStore(configOf('service: {store: {path: /tmp/shikra-no/such/a.db}}'))[0]?.ok, true);
+  assert.equal(checkStore(configOf('service: {store: {path: /proc/version/a.db}}'))[0]?.ok, false);
+});
+
+test('a sink is ok while something listens there', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const config = configOf(`exporters: {otlp: {endpoint: 'http://127.0.0.1:${port}'}, prometheus: }`);
+  assert.deepEqual(await checkSinks(config, {}), [ok('sink otlp', `127.0.0.1:${port} accepts connections`)]);
+
+  await new Promise((resolve) => server.close(resolve));
+  const [check] = await checkSinks(config, {});
+  assert.equal(check?.ok, false);
+  assert.equal(check?.detail, `127.0.0.1:${port}: ECONNREFUSED`);
+});
+
+for (const [title, settings, environment, addresses] of [
+  ['its own endpoint first', { endpoint: 'https://a' }, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:1' }, ['a:443']],
+  ['the common variable', {}, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:1' }, ['b:1']],
+  [
+    "a signal's own variable",
+    {},
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:1', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://c:2' },
+    ['c:2', 'b:1'],
+  ],
+  ['the standard port of gRPC', {}, {}, ['localhost:4317']],
+  ['the standard port of HTTP', { protocol: 'http/protobuf' }, {}, ['localhost:4318']],
+  ['an endpoint without a scheme', { endpoint: '[::1]:4317' }, {}, ['::1:4317']],
+] as const) {
+  test(`otlp sends to ${title}`, () => {
+    const found = addressesOf({ id: 'otlp', type: 'otlp', config: settings }, environment);
+    assert.deepEqual(
+      found.map(({ host, port }) => `${host}:${port}`),
+      addresses,
+    );
+  });
+}
+
+test('the report has a line for each check and its remedy below it', () => {
+  const checks = [ok('a', 'fine'), notOk('bcd', 'bad', 'mend it'), absent('e', 'none')];
+  assert.equal(
+    formatChecks(checks),
+    ['ok      a    fine', 'not ok  bcd  bad', '             -> mend it', '-       e    none'].join('\n'),
+  );
+  assert.equal(exitCodeOf(checks), 1);
+});
