@@ -245,7 +245,11 @@ function restName(field: string): string {
     .replace(/[^a-z0-9_.]+/g, '_')
     .replace(/\.{2,}/g, '.')
     .replace(/[._]+$/, '');
-  const name = clean.startsWith('evt.') ? `shikra.event.${clean.slice(4)}` : `shikra.field.${clean}`;
+  const name = clean.startsWith('shikra.')
+    ? clean
+    : clean.startsWith('evt.')
+      ? `shikra.event.${clean.slice(4)}`
+      : `shikra.field.${clean}`;
   if (restNames.size < 10_000) restNames.set(field, name);
   return name;
 }

@@ -52,14 +52,13 @@ export class Retention {
     const undelivered = new Map<string, number>();
     const before = this.rows;
     this.#removeUpTo(
-      Math.min(delivered, this.#lastOlderThan(now - this.#maxAgeMillis(), lastSeq), this.#seqAt(ROWS_PER_PASS - 1)),
+      Math.min(delivered, this.#lastOlderThan(now - this.#config.max_age, lastSeq), this.#seqAt(ROWS_PER_PASS - 1)),
       cursors,
       undelivered,
     );
     const used = this.usedBytes();
-    const maxBytes = this.#config.max_size_mib * 1024 * 1024;
-    if (used > maxBytes && this.rows > 0) {
-      const excess = Math.ceil(((used - maxBytes * LOW_WATER) / used) * this.rows);
+    if (used > this.#config.max_bytes && this.rows > 0) {
+      const excess = Math.ceil(((used - this.#config.max_bytes * LOW_WATER) / used) * this.rows);
       this.#removeUpTo(this.#seqAt(Math.min(excess, ROWS_PER_PASS, this.rows) - 1), cursors, undelivered);
     }
     this.#removeDeadLetters(now);
@@ -79,16 +78,12 @@ export class Retention {
   }
 
   #removeDeadLetters(now: number): void {
-    this.#database.prepare('DELETE FROM dead_letters WHERE failed_at < ?').run(now - this.#maxAgeMillis());
+    this.#database.prepare('DELETE FROM dead_letters WHERE failed_at < ?').run(now - this.#config.max_age);
     this.#database
       .prepare(
         'DELETE FROM dead_letters WHERE seq <= (SELECT seq FROM dead_letters ORDER BY seq DESC LIMIT 1 OFFSET ?)',
       )
       .run(DEAD_LETTERS_KEPT);
-  }
-
-  #maxAgeMillis(): number {
-    return this.#config.max_age_days * 86_400_000;
   }
 
   #lastOlderThan(storedAt: number, lastSeq: number): number {

@@ -148,6 +148,11 @@ export class Store {
     return this.#pending.length;
   }
 
+  /** True while writing fails. */
+  get failing(): boolean {
+    return this.#retry !== undefined;
+  }
+
   get lastSeq(): number {
     return this.#lastSeq;
   }

@@ -1,7 +1,6 @@
 import type { Context } from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
 import { ATTRIBUTES } from '../../collector/detection/log-record.ts';
-import { type DropRateConfig, dropRateConfigSchema } from './config.ts';
 import { type Loss, type LossCounts, LossWindow } from './loss-window.ts';
 
 export { type DropRateConfig, dropRateConfigSchema } from './config.ts';
@@ -9,10 +8,13 @@ export type { Loss, LossCounts } from './loss-window.ts';
 
 export const DROP_RATE_DROP_REASONS = ['shutdown'] as const;
 
-export type DropRateSettings = Partial<Omit<DropRateConfig, 'window' | 'interval'>> & {
-  /** As users write them: `10s`. */
-  readonly window?: string;
-  readonly interval?: string;
+export interface DropRateSettings {
+  /** The time over which events and losses are counted together. Default 10 s. */
+  readonly windowMillis?: number;
+  /** Above this part of lost events `onLoss` is told. Default 0.01. */
+  readonly threshold?: number;
+  /** `onLoss` is told at most once in this time. Default 60 s. */
+  readonly intervalMillis?: number;
   /** Where the counts come from. Called once for each record and once a second; without it every record says 0. */
   readonly source?: () => LossCounts;
   /** Told when the loss is above the threshold, at most once per `interval`. */
@@ -20,7 +22,7 @@ export type DropRateSettings = Partial<Omit<DropRateConfig, 'window' | 'interval
   readonly onDrop?: (reason: (typeof DROP_RATE_DROP_REASONS)[number]) => void;
   /** Milliseconds; default the monotonic clock. */
   readonly now?: () => number;
-};
+}
 
 const CHECK_MILLIS = 1000;
 
@@ -44,17 +46,15 @@ export class DropRateProcessor implements LogRecordProcessor {
   #isShutdown = false;
 
   constructor(settings: DropRateSettings, next: LogRecordProcessor) {
-    const { source, onLoss, onDrop, now, ...config } = settings;
-    const { window, threshold, interval } = dropRateConfigSchema.parse(config);
     this.#next = next;
-    this.#window = new LossWindow(window);
-    this.#windowMillis = window;
-    this.#threshold = threshold;
-    this.#intervalMillis = interval;
-    this.#source = source ?? (() => ({ events: 0, dropped: 0 }));
-    this.#onLoss = onLoss ?? (() => {});
-    this.#onDrop = onDrop ?? (() => {});
-    this.#now = now ?? (() => performance.now());
+    this.#windowMillis = settings.windowMillis ?? 10_000;
+    this.#window = new LossWindow(this.#windowMillis);
+    this.#threshold = settings.threshold ?? 0.01;
+    this.#intervalMillis = settings.intervalMillis ?? 60_000;
+    this.#source = settings.source ?? (() => ({ events: 0, dropped: 0 }));
+    this.#onLoss = settings.onLoss ?? (() => {});
+    this.#onDrop = settings.onDrop ?? (() => {});
+    this.#now = settings.now ?? (() => performance.now());
     this.#timer = setInterval(() => this.check(), CHECK_MILLIS).unref();
   }
 

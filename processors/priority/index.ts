@@ -46,11 +46,17 @@ export class PriorityProcessor implements LogRecordProcessor {
   }
 
   onEmit(record: ReadWriteLogRecord, context?: Context): void {
-    if (this.#isShutdown) return this.#drop('shutdown');
+    if (this.#isShutdown) {
+      this.#drop('shutdown');
+      return;
+    }
     const given = parsePriority(String(record.attributes[ATTRIBUTES.priority] ?? ''));
     const priority = this.#override(record) ?? given;
-    if (!atLeast(priority ?? priorityOfSeverity(record.severityNumber ?? 0), this.#minimum))
-      return this.#drop('below_minimum');
+    const rank = priority ?? priorityOfSeverity(record.severityNumber ?? 0);
+    if (!atLeast(rank, this.#minimum)) {
+      this.#drop('below_minimum');
+      return;
+    }
     if (priority !== undefined) {
       if (priority !== given) record.setAttribute(ATTRIBUTES.priority, priority.toLowerCase());
       record.setSeverityNumber(SEVERITIES[priority].number).setSeverityText(this.#severityText(priority));

@@ -1,0 +1,212 @@
+import type { Logger as OtelLogger } from '@opentelemetry/api';
+import type { Resource } from '@opentelemetry/resources';
+import { LoggerProvider, type LogRecordProcessor } from '@opentelemetry/sdk-logs';
+import { type Clock, SYSTEM_CLOCK } from '../../exporters/helper/clock.ts';
+import { Delivery } from '../../exporters/helper/delivery.ts';
+import type { LiveExporter, Readiness } from '../../exporters/helper/exporter.ts';
+import { StoreProcessor } from '../../exporters/store/processor.ts';
+import { Store } from '../../exporters/store/store.ts';
+import type { Detection } from '../detection/detection.ts';
+import { SCHEMA_URL, SCOPE_NAME, toLogRecord } from '../detection/log-record.ts';
+import type { CollectorStats } from '../telemetry/collector-stats.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Exporter, Factories, PipelineConfig } from './contracts.ts';
+
+export interface PipelineSettings {
+  readonly config: PipelineConfig;
+  readonly factories: Factories;
+  readonly resource: Resource;
+  readonly version: string;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** What else must be ready (the collector thread) for `/readyz`. */
+  readonly alsoReady?: () => Readiness;
+  readonly clock?: Clock;
+}
+
+export interface Pipeline {
+  /** Sends a detection on its way; it is on disk at the end of this turn of the event loop. Never throws. */
+  emit(detection: Detection): void;
+  /** Takes the collector's counts: for the metrics, and for the processor that tells of losses. */
+  loss(stats: CollectorStats): void;
+  /** Everything stored and, within the time, delivered. @returns false if an exporter could not deliver all */
+  forceFlush(deadlineMillis?: number): Promise<boolean>;
+  /** Takes no more, delivers what it can within the time, closes the store. Calling it twice is fine. */
+  shutdown(deadlineMillis?: number): Promise<void>;
+  ready(): Readiness;
+  /** For the web page. */
+  readonly store: Store;
+  /** By id; e.g. to learn which port `prometheus` listens on. */
+  readonly exporters: ReadonlyMap<string, Exporter>;
+}
+
+const LIVE_BATCH = 1000;
+
+/**
+ * Joins the parts: logger provider -> processors in the order given -> store -> exporters.
+ * @throws ShikraError if the store or an exporter cannot start; whatever was started is stopped again
+ */
+export async function createPipeline(settings: PipelineSettings): Promise<Pipeline> {
+  const { config, metrics, logger } = settings;
+  const store = new Store(config.store, { logger, metrics });
+  const pipeline = new RunningPipeline(settings, store);
+  try {
+    await pipeline.start();
+  } catch (error) {
+    await pipeline.shutdown(0);
+    throw error;
+  }
+  return pipeline;
+}
+
+class RunningPipeline implements Pipeline {
+  readonly store: Store;
+  readonly exporters: ReadonlyMap<string, Exporter>;
+  readonly #settings: PipelineSettings;
+  readonly #provider: LoggerProvider;
+  readonly #logger: OtelLogger;
+  readonly #deliveries: readonly Delivery[];
+  readonly #deliveryIds: readonly string[];
+  readonly #losses = { events: 0, dropped: 0 };
+  readonly #unsubscribe: (() => void)[] = [];
+  #ending: Promise<void> | undefined;
+  #started = false;
+
+  constructor(settings: PipelineSettings, store: Store) {
+    const { resource, version, metrics, logger, clock = SYSTEM_CLOCK } = settings;
+    this.#settings = settings;
+    this.store = store;
+    this.#provider = new LoggerProvider({ resource, processors: [this.#chain()] });
+    this.#logger = this.#provider.getLogger(SCOPE_NAME, version, { schemaUrl: SCHEMA_URL });
+    this.exporters = this.#createExporters();
+    const delivering = [...this.exporters].flatMap(([id, exporter]) =>
+      exporter.kind === 'delivering' ? [{ id, exporter }] : [],
+    );
+    this.#deliveries = delivering.map((one) => new Delivery({ ...one, store, logger, metrics, clock }));
+    this.#deliveryIds = delivering.map(({ id }) => id);
+  }
+
+  async start(): Promise<void> {
+    // Cursors first: a detection that is stored from now on is before every exporter, however long one takes to start.
+    for (const id of this.#deliveryIds) this.store.openCursor(id);
+    for (const delivery of this.#deliveries) await delivery.start();
+    for (const exporter of this.exporters.values()) {
+      if (exporter.kind === 'delivering') continue;
+      await exporter.start();
+      if (exporter.kind === 'live') this.#follow(exporter);
+    }
+    this.#started = true;
+  }
+
+  emit(detection: Detection): void {
+    const { metrics, logger } = this.#settings;
+    try {
+      metrics.detections.inc({ priority: detection.priority, source: detection.source });
+      this.#logger.emit(toLogRecord(detection));
+    } catch (error) {
+      metrics.pipelineErrors.inc();
+      logger.error(
+        { err: error, uuid: detection.uuid, rule: detection.rule },
+        'a detection was lost: the pipeline failed',
+      );
+    }
+  }
+
+  loss(stats: CollectorStats): void {
+    this.#settings.metrics.recordCollectorStats(stats);
+    let events = 0;
+    for (const count of Object.values(stats.events)) events += count;
+    let dropped = 0;
+    // An event with a gap did arrive: it is counted as an event, not as lost.
+    for (const drop of stats.drops) if (drop.reason !== 'read_failed') dropped += drop.count;
+    this.#losses.events = events;
+    this.#losses.dropped = dropped;
+  }
+
+  async forceFlush(deadlineMillis = 10_000): Promise<boolean> {
+    const stored = await this.#provider.forceFlush().then(
+      () => true,
+      () => false,
+    );
+    const delivered = await Promise.all(this.#deliveries.map((delivery) => delivery.forceFlush(deadlineMillis)));
+    return stored && delivered.every(Boolean);
+  }
+
+  shutdown(deadlineMillis = 5000): Promise<void> {
+    this.#ending ??= this.#end(deadlineMillis);
+    return this.#ending;
+  }
+
+  ready(): Readiness {
+    const also = this.#settings.alsoReady?.() ?? { ready: true, parts: {} };
+    const storeWaits = this.store.pending > 0 && this.store.failing;
+    const parts: Record<string, string> = {
+      pipeline: this.#started ? 'ok' : 'starting',
+      store: storeWaits ? 'failing' : 'ok',
+      ...also.parts,
+    };
+    this.#deliveries.forEach((delivery, index) => {
+      parts[this.#deliveryIds[index]!] = delivery.status;
+    });
+    // A receiver that is away does not make the agent unready: detections are kept, and a restart would help nobody.
+    return { ready: this.#started && this.#ending === undefined && !storeWaits && also.ready, parts };
+  }
+
+  async #end(deadlineMillis: number): Promise<void> {
+    await this.#provider
+      .shutdown()
+      .catch((error: unknown) => this.#settings.logger.error({ err: error }, 'a processor did not shut down cleanly'));
+    await Promise.all(this.#deliveries.map((delivery) => delivery.shutdown(deadlineMillis)));
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    for (const exporter of this.exporters.values()) if (exporter.kind !== 'delivering') await exporter.shutdown();
+    this.store.close();
+  }
+
+  #chain(): LogRecordProcessor {
+    const { config, factories, logger, metrics } = this.#settings;
+    let next: LogRecordProcessor = new StoreProcessor(this.store);
+    for (const { id, type, config: own } of [...config.processors].reverse()) {
+      const context = {
+        id,
+        logger: logger.child({ processor: id }),
+        metrics,
+        losses: () => this.#losses,
+        raise: (detection: Detection) => this.emit(detection),
+      };
+      next = factories.processors[type]!.create(own as never, context, next);
+    }
+    return next;
+  }
+
+  #createExporters(): Map<string, Exporter> {
+    const { config, factories, logger, metrics, resource } = this.#settings;
+    return new Map(
+      config.exporters.map(({ id, type, config: own, signals }) => {
+        const context = {
+          id,
+          signals,
+          logger: logger.child({ exporter: id }),
+          metrics,
+          resource,
+          ready: () => this.ready(),
+        };
+        return [id, factories.exporters[type]!.create(own as never, context)];
+      }),
+    );
+  }
+
+  /** Shows what is stored from now on; a detection is seen only after it is safe. */
+  #follow(exporter: LiveExporter): void {
+    let shown = this.store.lastSeq;
+    const unsubscribe = this.store.onStored((last) => {
+      while (shown < last) {
+        const batch = this.store.read(shown, LIVE_BATCH, Number.POSITIVE_INFINITY);
+        if (batch.length === 0) break;
+        exporter.show(batch);
+        shown = batch.at(-1)!.seq;
+      }
+    });
+    this.#unsubscribe.push(unsubscribe);
+  }
+}

@@ -1,0 +1,111 @@
+import type { ExportResult } from '@opentelemetry/core';
+import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
+import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import type { DeliveringExporter, Exporter, ExporterContext } from '../helper/exporter.ts';
+import type { ExportOutcome } from '../helper/outcome.ts';
+import { deliverySettings } from '../helper/settings.ts';
+import type { OtlpConfig } from './config.ts';
+import { type Environment, resolveEndpoint } from './endpoint.ts';
+import { createLogsExporter, createMetricsExporter, onPartialSuccess } from './official.ts';
+import { outcomeOf } from './outcome.ts';
+import { PromClientProducer } from './prom-producer.ts';
+
+export { type OtlpConfig, otlpConfigSchema } from './config.ts';
+export { PromClientProducer } from './prom-producer.ts';
+
+/**
+ * Detections as OTLP logs and the agent's metrics as OTLP metrics, each if the exporter stands in that pipeline. Sending is the official
+ * exporters' work; what they lack (durability, retries over gRPC, partial success) is the helper's.
+ */
+export function createOtlpExporter(
+  config: OtlpConfig,
+  context: ExporterContext,
+  environment: Environment = process.env,
+): Exporter {
+  const metrics = context.signals.includes('metrics') ? new MetricsSender(config, context, environment) : undefined;
+  if (context.signals.includes('logs')) return new LogsSender(config, environment, metrics);
+  return { kind: 'serving', start: async () => metrics?.start(), shutdown: async () => metrics?.shutdown() };
+}
+
+class LogsSender implements DeliveringExporter {
+  readonly kind = 'delivering';
+  readonly delivery;
+  readonly #config: OtlpConfig;
+  readonly #environment: Environment;
+  readonly #metrics: MetricsSender | undefined;
+  #exporter: LogRecordExporter | undefined;
+  #protocol: 'grpc' | 'http/protobuf' = 'http/protobuf';
+  #rejected: { count: number; reason: string } | undefined;
+
+  constructor(config: OtlpConfig, environment: Environment, metrics: MetricsSender | undefined) {
+    this.#config = config;
+    this.#environment = environment;
+    this.#metrics = metrics;
+    // The official exporter keeps its own time limit; the helper's is only there should it not answer at all.
+    this.delivery = { ...deliverySettings(config), timeoutMillis: config.timeout + 1000 };
+  }
+
+  async start(): Promise<void> {
+    if (this.#exporter !== undefined) return;
+    const endpoint = resolveEndpoint(this.#config, 'logs', this.#environment);
+    this.#protocol = endpoint.protocol;
+    this.#exporter = await createLogsExporter(endpoint);
+    onPartialSuccess(this.#exporter, (count, reason) => {
+      this.#rejected = { count, reason };
+    });
+    await this.#metrics?.start();
+  }
+
+  async export(batch: Parameters<DeliveringExporter['export']>[0]): Promise<ExportOutcome> {
+    const exporter = this.#exporter;
+    if (exporter === undefined) return { status: 'retryable', reason: 'the exporter is not started' };
+    this.#rejected = undefined;
+    const records = batch.map((item) => item.record);
+    const result = await new Promise<ExportResult>((resolve) => exporter.export(records, resolve));
+    const outcome = outcomeOf(result, this.#protocol);
+    return outcome.status === 'success' && this.#rejected !== undefined
+      ? { ...outcome, rejected: this.#rejected }
+      : outcome;
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#metrics?.shutdown();
+    await this.#exporter?.shutdown();
+    this.#exporter = undefined;
+  }
+}
+
+class MetricsSender {
+  readonly #config: OtlpConfig;
+  readonly #context: ExporterContext;
+  readonly #environment: Environment;
+  #provider: MeterProvider | undefined;
+
+  constructor(config: OtlpConfig, context: ExporterContext, environment: Environment) {
+    this.#config = config;
+    this.#context = context;
+    this.#environment = environment;
+  }
+
+  async start(): Promise<void> {
+    if (this.#provider !== undefined) return;
+    const { metrics, resource } = this.#context;
+    const interval = this.#config.metrics_interval;
+    const reader = new PeriodicExportingMetricReader({
+      exporter: await createMetricsExporter(resolveEndpoint(this.#config, 'metrics', this.#environment)),
+      exportIntervalMillis: interval,
+      exportTimeoutMillis: Math.min(interval, this.#config.timeout),
+      metricProducers: [new PromClientProducer(metrics.registry)],
+    });
+    this.#provider = new MeterProvider({ resource, readers: [reader] });
+  }
+
+  async shutdown(): Promise<void> {
+    const provider = this.#provider;
+    this.#provider = undefined;
+    // Sends the last numbers; a receiver that is away must not hold up the end.
+    await provider
+      ?.shutdown()
+      .catch((error: unknown) => this.#context.logger.warn({ err: error }, 'the last metrics were not sent'));
+  }
+}
