@@ -1,4 +1,5 @@
 /** The parts of the documentation that are made from the code. `npm run generate` writes them, tests keep them current. */
+import { spawnSync } from 'node:child_process';
 import { COMPONENT_CLASSES, type ComponentRegistry } from '../collector/config/component.ts';
 import type { JsonSchema } from '../collector/config/expectation.ts';
 import { configJsonSchema, toJsonSchema } from '../collector/config/json-schema.ts';
@@ -7,7 +8,13 @@ import { ERRORS } from '../collector/errors.ts';
 
 /** The text of docs/config.schema.json. */
 export function schemaText(registry: ComponentRegistry): string {
-  return `${JSON.stringify(configJsonSchema(registry), null, 2)}\n`;
+  const input = JSON.stringify(configJsonSchema(registry));
+  // Laid out by the linter, which checks it like every JSON file.
+  const { stdout } = spawnSync('node_modules/.bin/biome', ['format', '--stdin-file-path=docs/config.schema.json'], {
+    input,
+    encoding: 'utf8',
+  });
+  return stdout;
 }
 
 /** The table of docs/errors.md. */
@@ -67,10 +74,9 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 }
 
-/** The page with what stands between its `<!-- generated -->` marks replaced. */
+const GENERATED = /(<!-- generated:.*-->)\n[\s\S]*?(<!-- end of generated -->)/;
+
+/** The page with what stands between its marks replaced. */
 export function withGenerated(page: string, generated: string): string {
-  return page.replace(
-    /(<!-- generated:.*-->\n)[\s\S]*?(\n<!-- end of generated -->)/,
-    (_, start, end) => `${start}\n${generated}\n${end}`,
-  );
+  return page.replace(GENERATED, (_, start, end) => `${start}\n\n${generated}\n\n${end}`);
 }

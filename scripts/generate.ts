@@ -1,6 +1,6 @@
 /** `npm run generate`: writes the parts of the documentation that are made from the code. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { registry } from '../cli/read-config.ts';
+import { components as registry } from '../collector/components.ts';
 import { configReference, errorTable, schemaText, withGenerated } from './documentation.ts';
 
 function rewrite(file: string, generated: string): void {

@@ -64,7 +64,7 @@ export function checkCapabilities(status: string): Check[] {
 export function checkCgroup(isUnified: boolean, isHybrid: boolean): Check {
   if (isUnified) return ok('cgroup', 'version 2');
   const detail = isHybrid ? 'version 1 with a version 2 tree beside it' : 'version 1';
-  return absent('cgroup', detail, 'boot with systemd.unified_cgroup_hierarchy=1: containers may not be recognised');
+  return absent('cgroup', detail, 'boot with systemd.unified_cgroup_hierarchy=1 if containers are not recognised');
 }
 
 function read(file: string): string | undefined {

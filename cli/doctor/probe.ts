@@ -6,7 +6,7 @@ export async function checkProbe(): Promise<Check[]> {
   try {
     const { probeSelfTest } = await import('../../native/index.ts');
     return probeSelfTest().map(({ program, ok: loads, detail }) =>
-      loads ? ok(`program ${program}`, detail) : notOk(`program ${program}`, detail, ERRORS.PROBE_LOAD.remedy),
+      loads ? ok(`program ${program}`, 'loads') : notOk(`program ${program}`, detail, ERRORS.PROBE_LOAD.remedy),
     );
   } catch (error) {
     return [probeError(error)];

@@ -1,7 +1,9 @@
 import { connect } from 'node:net';
-import type { Component } from '../../collector/config/component.ts';
+import type { Component, Signal } from '../../collector/config/component.ts';
 import type { Config } from '../../collector/config/config.ts';
 import type { Environment } from '../../collector/config/environment.ts';
+import type { OtlpConfig } from '../../exporters/otlp/config.ts';
+import { resolveEndpoint } from '../../exporters/otlp/endpoint.ts';
 import { type Check, notOk, ok } from './check.ts';
 
 const CONNECT_TIMEOUT_MILLIS = 2_000;
@@ -14,12 +16,15 @@ interface Address {
 /** Whether something listens where each exporter sends to. */
 export async function checkSinks(config: Config, environment: Environment = process.env): Promise<Check[]> {
   const { logs, metrics } = config.service.pipelines;
-  const ids = new Set([...logs.exporters, ...metrics.exporters]);
-  const targets = [...ids].flatMap((id) => {
-    const addresses = addressesOf(config.exporters[id] as Component, environment);
-    return addresses.map((address) => ({ id, address }));
+  const ids = [...new Set([...logs.exporters, ...metrics.exporters])];
+  const checks = ids.map((id) => {
+    const signals = (['logs', 'metrics'] as const).filter((signal) =>
+      config.service.pipelines[signal].exporters.includes(id),
+    );
+    const addresses = addressesOf(config.exporters[id] as Component, signals, environment);
+    return addresses.map((address) => checkAddress(id, address));
   });
-  return Promise.all(targets.map(({ id, address }) => checkAddress(id, address)));
+  return Promise.all(checks.flat());
 }
 
 async function checkAddress(id: string, { host, port }: Address): Promise<Check> {
@@ -33,9 +38,14 @@ async function checkAddress(id: string, { host, port }: Address): Promise<Check>
   );
 }
 
-/** The addresses that an exporter sends to; none for those that write or listen here. */
-export function addressesOf({ type, config }: Component, environment: Environment): Address[] {
-  const urls = type === 'otlp' ? otlpEndpoints(config, environment) : endpointIn(config);
+/** The addresses that an exporter sends these signals to; none for those that write or listen here. */
+export function addressesOf(
+  { type, config }: Component,
+  signals: readonly Signal[],
+  environment: Environment,
+): Address[] {
+  const urls =
+    type === 'otlp' ? signals.map((signal) => otlpUrl(config as OtlpConfig, signal, environment)) : endpointIn(config);
   const addresses = urls.flatMap(addressOfUrl);
   const isNew = ({ host, port }: Address, index: number) =>
     addresses.findIndex((other) => other.host === host && other.port === port) === index;
@@ -48,17 +58,13 @@ function endpointIn(config: unknown): string[] {
   return typeof endpoint === 'string' && /^https?:/.test(endpoint) ? [endpoint] : [];
 }
 
-/** As the OpenTelemetry specification resolves them; what the file says comes first. */
-function otlpEndpoints(config: unknown, environment: Environment): string[] {
-  const { endpoint, protocol } = (config ?? {}) as { endpoint?: string; protocol?: string };
-  if (endpoint !== undefined) return [endpoint];
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: common, OTEL_EXPORTER_OTLP_PROTOCOL: commonProtocol } = environment;
-  const standard = (protocol ?? commonProtocol ?? 'grpc').startsWith('http')
-    ? 'http://localhost:4318'
-    : 'http://localhost:4317';
-  return ['LOGS', 'METRICS'].map(
-    (signal) => environment[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`] || common || standard,
-  );
+/** What the exporter leaves open, the OpenTelemetry specification settles. */
+function otlpUrl(config: OtlpConfig, signal: Signal, environment: Environment): string {
+  // Certificates are not needed to knock, and a missing file is the exporter's to tell.
+  const { protocol, url } = resolveEndpoint({ ...config, tls: {} }, signal, environment);
+  const variables = [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`, 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+  const named = variables.map((name) => environment[name]).find((value) => value);
+  return url ?? named ?? (protocol === 'grpc' ? 'http://localhost:4317' : 'http://localhost:4318');
 }
 
 /** gRPC endpoints may come without a scheme. */

@@ -61,9 +61,10 @@ export function describeIssue(issue: z.core.$ZodIssue, schema: JsonSchema, show:
 }
 
 function valueMessage(issue: z.core.$ZodIssue, schema: JsonSchema | undefined, found: string): string {
-  // A component's own check says the whole sentence.
-  if (issue.code === 'custom') return issue.message;
-  const expected = issue.message.startsWith('expected ') ? issue.message : `expected ${expectation(schema)}`;
+  const saysIt = issue.message.startsWith('expected ');
+  // A component's own check that does not begin so says the whole sentence.
+  if (issue.code === 'custom' && !saysIt) return issue.message;
+  const expected = saysIt ? issue.message : `expected ${expectation(schema)}`;
   return found === '' ? `${expected}, but it is missing` : `${expected}, got ${found}`;
 }
 

@@ -6,8 +6,9 @@ import { checkBtf, checkCapabilities, checkCgroup, checkKernel, checkLockdown } 
 import { checkRings } from '../../cli/doctor/rings.ts';
 import { addressesOf, checkSinks } from '../../cli/doctor/sinks.ts';
 import { checkStore } from '../../cli/doctor/store.ts';
+import { components as registry } from '../../collector/components.ts';
 import { parseConfig } from '../../collector/config/load.ts';
-import { registry } from '../config/registry.ts';
+import { otlpConfigSchema } from '../../exporters/otlp/config.ts';
 
 function configOf(text: string) {
   return parseConfig(text, '/etc/shikra/x.yaml', { registry, environment: {} }).config;
@@ -93,8 +94,11 @@ test('a sink is ok while something listens there', async (t) => {
   assert.equal(check?.detail, `127.0.0.1:${port}: ECONNREFUSED`);
 });
 
+const BOTH = ['logs', 'metrics'] as const;
+
 for (const [title, settings, environment, addresses] of [
   ['its own endpoint first', { endpoint: 'https://a' }, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:1' }, ['a:443']],
+  ["a signal's own endpoint", { endpoint: 'http://a:1', logs_endpoint: 'http://c:2/x' }, {}, ['c:2', 'a:1']],
   ['the common variable', {}, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:1' }, ['b:1']],
   [
     "a signal's own variable",
@@ -102,18 +106,24 @@ for (const [title, settings, environment, addresses] of [
     { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:1', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://c:2' },
     ['c:2', 'b:1'],
   ],
-  ['the standard port of gRPC', {}, {}, ['localhost:4317']],
-  ['the standard port of HTTP', { protocol: 'http/protobuf' }, {}, ['localhost:4318']],
-  ['an endpoint without a scheme', { endpoint: '[::1]:4317' }, {}, ['::1:4317']],
+  ['the standard port of HTTP', {}, {}, ['localhost:4318']],
+  ['the standard port of gRPC', { protocol: 'grpc' }, {}, ['localhost:4317']],
+  ['an IPv6 address', { endpoint: 'http://[::1]:4317' }, {}, ['::1:4317']],
 ] as const) {
   test(`otlp sends to ${title}`, () => {
-    const found = addressesOf({ id: 'otlp', type: 'otlp', config: settings }, environment);
+    const config = otlpConfigSchema.parse(settings);
+    const found = addressesOf({ id: 'otlp', type: 'otlp', config }, BOTH, environment);
     assert.deepEqual(
       found.map(({ host, port }) => `${host}:${port}`),
       addresses,
     );
   });
 }
+
+test('otlp is asked only for the signals of its pipelines', () => {
+  const config = otlpConfigSchema.parse({ logs_endpoint: 'http://a:1', metrics_endpoint: 'http://b:2' });
+  assert.deepEqual(addressesOf({ id: 'otlp', type: 'otlp', config }, ['metrics'], {}), [{ host: 'b', port: 2 }]);
+});
 
 test('the report has a line for each check and its remedy below it', () => {
   const checks = [ok('a', 'fine'), notOk('bcd', 'bad', 'mend it'), absent('e', 'none')];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { registry } from '../../cli/read-config.ts';
+import { components as registry } from '../../collector/components.ts';
 import { COMPONENT_CLASSES } from '../../collector/config/component.ts';
 import type { JsonSchema } from '../../collector/config/expectation.ts';
 import { toJsonSchema } from '../../collector/config/json-schema.ts';
