@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { detection, detections } from '../fixtures/detections.ts';
+import { OtlpReceiver, type OtlpReceiver as Receiver, serveGrpc, serveHttp } from '../fixtures/otlp-receiver.ts';
+import { metricValue, startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
+
+const QUICK = { retry: { initial_interval: '10ms', max_interval: '20ms' } };
+const count = (n: number, receiver: Receiver) => () => receiver.records.length >= n;
+
+for (const [protocol, serve] of [
+  ['grpc', serveGrpc],
+  ['http/protobuf', serveHttp],
+] as const) {
+  describe(`otlp over ${protocol}`, () => {
+    it('brings each detection once, with all its attributes', async (test) => {
+      const receiver = new OtlpReceiver();
+      const server = await serve(receiver);
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        processors: { drop_rate: {}, enrichment: {}, priority: {} },
+        exporters: { otlp: { endpoint: server.url, protocol, headers: { 'x-scope-orgid': 'security' }, ...QUICK } },
+      });
+      test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+      const sent = detections(1200);
+      for (const one of sent) pipeline.emit(one);
+      assert.equal(await pipeline.forceFlush(), true);
+      assert.deepEqual(
+        receiver.uids,
+        sent.map((one) => one.uuid),
+      );
+      const [first] = receiver.records;
+      assert.ok(first);
+      assert.equal(first.timeUnixNano, 1_795_000_000_123_456_789n);
+      assert.equal(first.observedTimeUnixNano, 1_795_000_000_124_456_789n);
+      assert.equal(first.eventName, 'shikra.detection');
+      assert.equal(first.scope, 'shikra.detector');
+      assert.equal(first.severityNumber, 13);
+      assert.equal(first.severityText, 'WARN');
+      assert.equal(first.body, sent[0]!.output);
+      assert.equal(first.resource['service.name'], 'shikra');
+      assert.equal(first.attributes['security_rule.name'], 'Read sensitive file untrusted');
+      assert.equal(first.attributes['shikra.event.number'], '9007199254740993');
+      assert.deepEqual(first.attributes['shikra.process.ancestors'], ['bash', 'sshd']);
+      assert.equal(first.attributes['container.id'], undefined);
+      assert.equal(receiver.headers[0]?.['x-scope-orgid'], 'security');
+      assert.equal(
+        await metricValue(pipeline.metrics, 'shikra_exporter_records_total', {
+          exporter: 'otlp',
+          outcome: 'delivered',
+        }),
+        1200,
+      );
+    });
+
+    it('loses nothing while the receiver is away', async (test) => {
+      const receiver = new OtlpReceiver();
+      const away = await serve(receiver);
+      await away.close();
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        exporters: { otlp: { endpoint: away.url, protocol, timeout: '1s', ...QUICK } },
+      });
+      test.after(() => pipeline.shutdown(0));
+      const sent = detections(700);
+      for (const one of sent.slice(0, 400)) pipeline.emit(one);
+      assert.equal(await pipeline.forceFlush(), false);
+      assert.ok((await metricValue(pipeline.metrics, 'shikra_exporter_retries_total', { exporter: 'otlp' }))! > 0);
+      const back = await serve(receiver, away.port);
+      test.after(() => back.close());
+      for (const one of sent.slice(400)) pipeline.emit(one);
+      await receiver.until(count(700, receiver), 'all detections after the receiver came back');
+      assert.deepEqual(
+        [...new Set(receiver.uids)],
+        sent.map((one) => one.uuid),
+      );
+    });
+
+    it('parks the one record that is refused and delivers the others', async (test) => {
+      const receiver = new OtlpReceiver();
+      const server = await serve(receiver);
+      const refusal = protocol === 'grpc' ? { grpc: 3 } : { http: 400 };
+      receiver.answer = (records) =>
+        records.some((record) => record.attributes['process.pid'] === 4037) ? refusal : undefined;
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        exporters: { otlp: { endpoint: server.url, protocol, ...QUICK } },
+      });
+      test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+      const sent = detections(64);
+      for (const one of sent) pipeline.emit(one);
+      assert.equal(await pipeline.forceFlush(), true);
+      assert.deepEqual(
+        receiver.uids,
+        sent.filter((_, index) => index !== 37).map((one) => one.uuid),
+      );
+      const [letter] = pipeline.store.deadLetters('otlp');
+      assert.equal(letter?.item.uid, sent[37]!.uuid);
+      assert.deepEqual(letter?.item.detection, sent[37]);
+      assert.equal(
+        await metricValue(pipeline.metrics, 'shikra_exporter_records_total', {
+          exporter: 'otlp',
+          outcome: 'dead_letter',
+        }),
+        1,
+      );
+    });
+
+    it('counts what a partial success rejects and does not send it again', async (test) => {
+      const receiver = new OtlpReceiver();
+      const server = await serve(receiver);
+      receiver.answer = () => ({ rejected: 3 });
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        exporters: { otlp: { endpoint: server.url, protocol, ...QUICK } },
+      });
+      test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+      for (const one of detections(10)) pipeline.emit(one);
+      assert.equal(await pipeline.forceFlush(), true);
+      assert.equal(receiver.requests, 1);
+      assert.equal(
+        await metricValue(pipeline.metrics, 'shikra_exporter_records_total', { exporter: 'otlp', outcome: 'rejected' }),
+        3,
+      );
+      assert.equal(
+        await metricValue(pipeline.metrics, 'shikra_exporter_records_total', {
+          exporter: 'otlp',
+          outcome: 'delivered',
+        }),
+        7,
+      );
+    });
+
+    it('does not try records one by one when the credentials are wrong', async (test) => {
+      const receiver = new OtlpReceiver();
+      const server = await serve(receiver);
+      receiver.answer = () => (protocol === 'grpc' ? { grpc: 16 } : { http: 401 });
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        exporters: { otlp: { endpoint: server.url, protocol, ...QUICK } },
+      });
+      test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+      for (const one of detections(10)) pipeline.emit(one);
+      assert.equal(await pipeline.forceFlush(), true);
+      assert.equal(receiver.requests, 1);
+      assert.equal(pipeline.store.deadLetters('otlp').length, 10);
+    });
+
+    it('sends the same bytes again when the first answer was lost', async (test) => {
+      const receiver = new OtlpReceiver();
+      const server = await serve(receiver);
+      const raw: Buffer[] = [];
+      receiver.answer = ([record]) => {
+        raw.push(record!.raw);
+        return raw.length > 1
+          ? undefined
+          : protocol === 'grpc'
+            ? { grpc: 14 }
+            : { http: 503, headers: { 'retry-after': '0' } };
+      };
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        exporters: { otlp: { endpoint: server.url, protocol, ...QUICK } },
+      });
+      test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+      pipeline.emit(detection());
+      await receiver.until(count(1, receiver), 'the second try');
+      assert.equal(raw.length, 2);
+      assert.deepEqual(raw[0], raw[1]);
+    });
+
+    it('sends the metrics of the registry under the same names', async (test) => {
+      const receiver = new OtlpReceiver();
+      const server = await serve(receiver);
+      const pipeline = await startPipeline({
+        store: join(temporaryFolder(test), 'store.db'),
+        exporters: { otlp: { endpoint: server.url, protocol, ...QUICK } },
+        signals: ['logs', 'metrics'],
+      });
+      test.after(() => server.close());
+      pipeline.emit(detection());
+      await pipeline.shutdown();
+      assert.equal(receiver.records.length, 1);
+      for (const name of ['shikra_detections_total', 'shikra_detection_latency_seconds', 'shikra_build_info'])
+        assert.ok(receiver.metricNames.has(name), name);
+    });
+  });
+}
+
+it("waits as long as gRPC's RetryInfo asks, and takes RESOURCE_EXHAUSTED without it as final", async (test) => {
+  const receiver = new OtlpReceiver();
+  const server = await serveGrpc(receiver);
+  const name = Buffer.from('type.googleapis.com/google.rpc.RetryInfo');
+  const info = Buffer.from([0x0a, 0x04, 0x10, 0x80, 0x80, 0x40]); // retry_delay { nanos: 1048576 }
+  const any = Buffer.concat([Buffer.from([0x0a, name.length]), name, Buffer.from([0x12, info.length]), info]);
+  const details = Buffer.concat([Buffer.from([0x08, 0x08, 0x1a, any.length]), any]);
+  receiver.answer = () => (receiver.requests === 1 ? { grpc: 8, details } : undefined);
+  const pipeline = await startPipeline({
+    store: join(temporaryFolder(test), 'store.db'),
+    exporters: { otlp: { endpoint: server.url, protocol: 'grpc', ...QUICK } },
+  });
+  test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+  pipeline.emit(detection(1));
+  await receiver.until(count(1, receiver), 'the second try');
+  receiver.answer = () => ({ grpc: 8 });
+  pipeline.emit(detection(2));
+  assert.equal(await pipeline.forceFlush(), true);
+  assert.equal(pipeline.store.deadLetters('otlp').length, 1);
+});
