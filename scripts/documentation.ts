@@ -53,7 +53,9 @@ function keyRows(schema: JsonSchema, prefix: string): string[] {
       return [...heading, ...keyRows(value, `${path}.`)];
     }
     const fallback = value.default === undefined ? '' : `\`${JSON.stringify(value.default)}\``;
-    return [`| \`${path}\` | ${cell(written(value))} | ${cell(fallback)} | ${cell(value.description ?? '')} |`];
+    const row = `| \`${path}\` | ${cell(written(value))} | ${cell(fallback)} | ${cell(value.description ?? '')} |`;
+    // The keys of the things in a list.
+    return [row, ...keyRows(value.items ?? {}, `${path}[].`)];
   });
 }
 

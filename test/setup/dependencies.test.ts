@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+};
+const all = { ...dependencies, ...devDependencies };
+
+test('docs/dependencies.md gives a reason for each dependency, and names no other', () => {
+  const page = readFileSync('docs/dependencies.md', 'utf8');
+  const listed = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name);
+  assert.deepEqual(listed, Object.keys(all));
+});
+
+test('every dependency is pinned', () => {
+  for (const [name, version] of Object.entries(all)) assert.match(version, /^\d+\.\d+\.\d+$/, name);
+});
+
+test('there is one copy of each OpenTelemetry package and of zod', () => {
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, unknown> };
+  const names = Object.keys(packages).map((path) => path.split('node_modules/').at(-1) as string);
+  const shared = names.filter((name) => name.startsWith('@opentelemetry/') || name === 'zod');
+  assert.deepEqual(
+    shared.filter((name, index) => shared.indexOf(name) !== index),
+    [],
+  );
+});
+
+test('the README names only pages that exist', () => {
+  // Made by others of the commands, not kept by hand.
+  const generated = new Set(['docs/metrics.md', 'docs/benchmarks.md']);
+  const links = [...readFileSync('README.md', 'utf8').matchAll(/\]\(([^):]+)\)/g)].map(
+    ([, target]) => target as string,
+  );
+  for (const link of links.filter((target) => !generated.has(target))) readFileSync(link);
+});
