@@ -36,3 +36,20 @@ test('the README names only pages that exist', () => {
   );
   for (const link of links.filter((target) => !generated.has(target))) readFileSync(link);
 });
+
+test('the lock file has every package that another one names, for every platform', () => {
+  // Made on a machine that could not see one of them, a lock file lacks it, and `npm ci` then refuses it everywhere.
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    packages: Record<string, { dependencies?: object; optionalDependencies?: object; integrity?: string }>;
+  };
+  const locked = new Set(Object.keys(packages).map((path) => path.split('node_modules/').at(-1)));
+  const named = Object.values(packages).flatMap((one) =>
+    Object.keys({ ...one.dependencies, ...one.optionalDependencies }),
+  );
+  assert.deepEqual(
+    [...new Set(named)].filter((name) => !locked.has(name)),
+    [],
+  );
+  const unsigned = Object.entries(packages).filter(([path, { integrity }]) => path !== '' && integrity === undefined);
+  assert.deepEqual(unsigned, []);
+});
