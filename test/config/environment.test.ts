@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references of the configuration, not of JavaScript
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readDocument } from '../../collector/config/document.ts';
