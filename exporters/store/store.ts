@@ -304,6 +304,11 @@ export class Store {
     this.#showSize();
   }
 
+  /** Lets the file grow to so many pages and no further, with the error of a full disk: a test's way to have one. */
+  limitPages(pages: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${pages}`);
+  }
+
   /** Writes what is pending and closes the file. What cannot be written is lost, and counted. */
   close(): void {
     if (this.#closed) return;

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { it, type TestContext } from 'node:test';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { LoggerProvider } from '@opentelemetry/sdk-logs';
+import { toLogRecord } from '../../collector/detection/log-record.ts';
+import { createMetrics } from '../../collector/telemetry/metrics.ts';
+import { Store, type StoreConfig, StoreProcessor } from '../../exporters/store/index.ts';
+import { detection, detections } from '../fixtures/detections.ts';
+import { memoryLogger, metricValue, temporaryFolder } from '../fixtures/pipeline.ts';
+
+const DAY = 86_400_000;
+
+function arrange(test: TestContext, config: Partial<StoreConfig> = {}) {
+  const { logger, lines } = memoryLogger();
+  const metrics = createMetrics({ defaultMetrics: false });
+  const time = { now: 1_800_000_000_000 };
+  const path = config.path ?? join(temporaryFolder(test), 'deep', 'store.db');
+  const store = new Store({ max_age: DAY, max_bytes: 1e9, ...config, path }, { logger, metrics, now: () => time.now });
+  test.after(() => store.close());
+  const provider = new LoggerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'shikra' }),
+    processors: [new StoreProcessor(store)],
+  });
+  const emit = (...list: ReturnType<typeof detections>) => {
+    for (const one of list) provider.getLogger('test').emit(toLogRecord(one));
+  };
+  const count = (name: string, labels: Record<string, string>) => metricValue(metrics, name, labels);
+  return { store, emit, metrics, count, lines, time, path };
+}
+
+const stored = (store: Store) => new Promise<void>((resolve) => store.onStored(() => resolve()));
+
+it('gives back detection and record as they were, large integers and nanoseconds included', async (test) => {
+  const { store, emit } = arrange(test);
+  const one = detection(1, {
+    output_fields: { 'evt.time': 1_795_000_000_123_456_790n, big: 2n ** 63n, 'fd.name': null },
+  });
+  emit(one);
+  await stored(store);
+  const [item] = store.read(0, 10, 1e6);
+  assert.deepEqual(item!.detection, one);
+  assert.deepEqual(item!.record.hrTime, [1_795_000_000, 123_456_790]);
+  assert.equal(item!.record.eventName, 'shikra.detection');
+  assert.equal(item!.record.resource.attributes['service.name'], 'shikra');
+  assert.equal(item!.record.attributes['log.record.uid'], one.uuid);
+});
+
+it('gives every record of one resource the same resource object', async (test) => {
+  const { store, emit } = arrange(test);
+  emit(...detections(3));
+  await stored(store);
+  const records = store.read(0, 10, 1e6).map((item) => item.record);
+  assert.equal(new Set(records.map((record) => record.resource)).size, 1);
+  assert.equal(new Set(records.map((record) => record.instrumentationScope)).size, 1);
+});
+
+it('writes one transaction per turn of the event loop', async (test) => {
+  const { store, emit } = arrange(test);
+  const told: number[] = [];
+  store.onStored((last) => told.push(last));
+  emit(...detections(100));
+  await stored(store);
+  emit(...detections(3, 100));
+  await stored(store);
+  assert.deepEqual(told, [100, 103]);
+});
+
+it('keeps a detection once, however often it comes', async (test) => {
+  const { store, emit, count } = arrange(test);
+  const one = detection();
+  emit(one, one);
+  await stored(store);
+  assert.equal(store.read(0, 10, 1e6).length, 1);
+  assert.equal(await count('shikra_store_records_total', { outcome: 'duplicate' }), 1);
+});
+
+it('keeps detections in memory while another process holds the file, and writes them after', async (test) => {
+  const { store, emit, count, path } = arrange(test);
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN EXCLUSIVE');
+  emit(...detections(5));
+  assert.equal(store.flush(), false);
+  assert.equal(store.pending, 5);
+  assert.equal(store.failing, true);
+  assert.equal(await count('shikra_store_errors_total', { operation: 'write' }), 1);
+  other.exec('COMMIT');
+  other.close();
+  await stored(store);
+  assert.equal(store.pending, 0);
+  assert.equal(store.read(0, 10, 1e6).length, 5);
+  assert.equal(await count('shikra_store_records_total', { outcome: 'lost' }), 0);
+});
+
+it('loses the least severe, oldest detection when disk and memory are full, and counts it', async (test) => {
+  const { store, emit, count, path, lines } = arrange(test, { max_pending: 3 });
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN EXCLUSIVE');
+  const [first, second, third, fourth] = [
+    detection(1, { priority: 'Critical' }),
+    detection(2, { priority: 'Notice' }),
+    detection(3, { priority: 'Notice' }),
+    detection(4),
+  ];
+  emit(first!, second!, third!, fourth!);
+  other.exec('COMMIT');
+  other.close();
+  assert.equal(store.flush(), true);
+  assert.deepEqual(
+    store.read(0, 10, 1e6).map((item) => item.uid),
+    [first!.uuid, third!.uuid, fourth!.uuid],
+  );
+  assert.equal(await count('shikra_store_records_total', { outcome: 'lost' }), 1);
+  assert.ok(lines.some(({ msg }) => String(msg).startsWith('a detection was lost')));
+});
+
+it('makes room on a full disk out of what is delivered, and loses nothing', async (test) => {
+  const { store, emit, path, count } = arrange(test, { max_bytes: 400_000 });
+  store.openCursor('otlp');
+  emit(...detections(300));
+  store.flush();
+  store.advance('otlp', 300);
+  // The real error of a full disk, without filling one: the file may not grow.
+  store.limitPages(Math.ceil(400_000 / 4096));
+  for (let first = 300; first < 900; first += 50) {
+    emit(...detections(50, first));
+    while (!store.flush()) store.retain();
+    store.advance('otlp', store.lastSeq);
+  }
+  assert.ok((await count('shikra_store_errors_total', { operation: 'write' }))! > 0, path);
+  assert.equal(await count('shikra_store_records_total', { outcome: 'lost' }), 0);
+  assert.equal(await count('shikra_store_records_total', { outcome: 'written' }), 900);
+});
+
+it('removes by age only what every exporter has', async (test) => {
+  const { store, emit, count, time } = arrange(test);
+  store.openCursor('quick');
+  store.openCursor('slow');
+  emit(...detections(10));
+  store.flush();
+  store.advance('quick', 10);
+  store.advance('slow', 4);
+  time.now += 2 * DAY;
+  store.retain();
+  assert.deepEqual(
+    store.read(0, 100, 1e6).map(({ seq }) => seq),
+    [5, 6, 7, 8, 9, 10],
+  );
+  assert.equal(await count('shikra_store_records_total', { outcome: 'expired' }), 4);
+  store.advance('slow', 10);
+  store.retain();
+  assert.equal(store.read(0, 100, 1e6).length, 0);
+});
+
+it('removes by size the oldest, and counts for each exporter what it did not get', async (test) => {
+  const { store, emit, count, lines } = arrange(test, { max_bytes: 300_000 });
+  store.openCursor('quick');
+  store.openCursor('slow');
+  emit(...detections(500));
+  store.flush();
+  store.advance('quick', 500);
+  store.retain();
+  const left = store.read(0, 1000, 1e9).length;
+  assert.ok(left > 50 && left < 300, `${left} left`);
+  assert.equal(store.read(0, 1, 1)[0]!.seq, 500 - left + 1);
+  assert.equal(await count('shikra_exporter_records_total', { exporter: 'slow', outcome: 'expired' }), 500 - left);
+  assert.equal(await count('shikra_exporter_records_total', { exporter: 'quick', outcome: 'expired' }), undefined);
+  assert.ok(lines.some(({ exporter, count: lost }) => exporter === 'slow' && lost === 500 - left));
+});
+
+it('never gives a sequence number twice, even after everything was removed', async (test) => {
+  const { store, emit, time, path } = arrange(test);
+  emit(...detections(5));
+  store.flush();
+  time.now += 2 * DAY;
+  store.retain();
+  store.close();
+  const again = arrange(test, { path });
+  again.emit(detection(99));
+  again.store.flush();
+  assert.equal(again.store.read(0, 1, 1)[0]!.seq, 6);
+});
+
+it('finds detections for a reader, newest first', async (test) => {
+  const { store, emit } = arrange(test);
+  emit(detection(1), detection(2, { rule: 'Other', priority: 'Error' }), detection(3));
+  store.flush();
+  assert.deepEqual(
+    store.query().map(({ seq }) => seq),
+    [3, 2, 1],
+  );
+  assert.deepEqual(
+    store.query({ rule: 'Other' }).map(({ seq }) => seq),
+    [2],
+  );
+  assert.deepEqual(
+    store.query({ search: 'number=1' }).map(({ seq }) => seq),
+    [1],
+  );
+  assert.deepEqual(
+    store.query({ before: 3, limit: 1 }).map(({ seq }) => seq),
+    [2],
+  );
+});
+
+it('says what is wrong with a file that it cannot use', (test) => {
+  const folder = temporaryFolder(test);
+  const broken = join(folder, 'broken.db');
+  writeFileSync(broken, 'this is no database, but it is long enough to be looked at'.repeat(20));
+  assert.throws(() => arrange(test, { path: broken }), {
+    code: 'STORE_UNUSABLE',
+    message: `the detection store cannot be used: ${broken}: file is not a database`,
+  });
+  const isFolder = join(folder, 'folder.db');
+  mkdirSync(isFolder);
+  assert.throws(() => arrange(test, { path: isFolder }), { code: 'STORE_UNUSABLE' });
+  const later = join(folder, 'later.db');
+  const database = new DatabaseSync(later);
+  database.exec('PRAGMA user_version = 99');
+  database.close();
+  assert.throws(() => arrange(test, { path: later }), {
+    message: `the detection store cannot be used: ${later}: its schema is of version 99, this program knows up to 1`,
+  });
+});
+
+it('commits to the disk, not only to the kernel', (test) => {
+  const { path } = arrange(test);
+  const database = new DatabaseSync(path);
+  assert.equal(database.prepare('PRAGMA journal_mode').get()?.journal_mode, 'wal');
+  database.close();
+});
