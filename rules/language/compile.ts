@@ -7,7 +7,7 @@ import { eventTypesOf } from './event-types.ts';
 import { withExceptions } from './exceptions.ts';
 import { expandLists, type ListDefinition, listItemText } from './lists.ts';
 import { type OutputFormat, parseOutput } from './output.ts';
-import { parseCondition } from './parse.ts';
+import { DEEPEST, parseCondition } from './parse.ts';
 import type { ProblemList } from './problems.ts';
 import { SyntaxProblem } from './scan.ts';
 import type { MappedText, Place } from './source.ts';
@@ -40,6 +40,8 @@ const MANY_EVENT_TYPES = 100;
 interface CheckedText {
   /** Undefined if the condition has an error. */
   readonly condition: TypedExpression | undefined;
+  /** Levels of nesting, those of the macros in it included. */
+  readonly depth: number;
   readonly findings: readonly PlacedFinding[];
 }
 
@@ -59,6 +61,8 @@ export class Compiler {
   readonly #checkedMacros = new Map<string, CheckedText>();
   readonly #reported = new Set<PlacedFinding>();
   readonly #macroStack: string[] = [];
+  /** Levels of nesting of the macros that are being checked. */
+  #openDepth = 0;
 
   constructor(collector: Collector, problems: ProblemList) {
     this.#collector = collector;
@@ -130,12 +134,24 @@ export class Compiler {
   #check(expression: Expression, text: MappedText, visibility: number): CheckedText {
     const findings: PlacedFinding[] = [];
     const report = (finding: Finding) => findings.push({ finding, place: text.place(finding.span) });
+    const ownDepth = depthOf(expression);
+    let depth = ownDepth;
+    this.#openDepth += ownDepth;
     const condition = checkExpression(expression, {
-      macro: (reference) => this.#macro(reference, visibility, findings, report),
+      macro: (reference) => {
+        const checked = this.#macro(reference, visibility, findings, report);
+        depth = Math.max(depth, ownDepth + (checked?.depth ?? 0));
+        if (depth <= DEEPEST) return checked?.condition;
+        report(
+          macroFinding(`macro '${reference.name}' nests the condition more than ${DEEPEST} levels deep`, reference),
+        );
+        return undefined;
+      },
       report,
     });
+    this.#openDepth -= ownDepth;
     const failed = findings.some(({ finding }) => finding.code === 'LOAD_ERR_COMPILE_CONDITION');
-    return { condition: failed ? undefined : condition, findings };
+    return { condition: failed ? undefined : condition, depth, findings };
   }
 
   /** The condition of a macro, and the macro's own mistakes as mistakes of who uses it. */
@@ -144,7 +160,7 @@ export class Compiler {
     visibility: number,
     findings: PlacedFinding[],
     report: (finding: Finding) => void,
-  ): TypedExpression | undefined {
+  ): CheckedText | undefined {
     const macro = this.#collector.macros.get(reference.name);
     if (macro === undefined || macro.index >= visibility) {
       const names = [...this.#collector.macros.values()]
@@ -160,10 +176,14 @@ export class Compiler {
       report(macroFinding(`reference loop in macro '${macro.name}'`, reference));
       return undefined;
     }
+    if (this.#openDepth > DEEPEST) {
+      report(macroFinding(`macro '${macro.name}' nests the condition more than ${DEEPEST} levels deep`, reference));
+      return undefined;
+    }
     const checked = this.#checkMacro(macro);
     if (checked === undefined) report(macroFinding(`macro '${macro.name}' does not parse`, reference));
     else for (const placed of checked.findings) findings.push(placed);
-    return checked?.condition;
+    return checked;
   }
 
   #checkMacro(macro: MacroEntry): CheckedText | undefined {
@@ -249,6 +269,15 @@ export class Compiler {
 
 function macroFinding(message: string, { span }: MacroReference, near: readonly string[] = []): Finding {
   return { code: 'LOAD_ERR_COMPILE_CONDITION', message, span, details: { near }, unknownName: false };
+}
+
+/** Levels of nesting, macros counted as one. */
+function depthOf(expression: Expression): number {
+  if (expression.kind === 'not') return 1 + depthOf(expression.operand);
+  if (expression.kind !== 'and' && expression.kind !== 'or') return 1;
+  let deepest = 0;
+  for (const operand of expression.operands) deepest = Math.max(deepest, depthOf(operand));
+  return 1 + deepest;
 }
 
 /** Falco reads a leading `*` as "print even if a field is missing", which is always so. */

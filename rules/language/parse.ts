@@ -61,7 +61,7 @@ export function parseOperandAt(text: string, offset: number): Operand | undefine
 }
 
 /** Falco's limit for rules: parentheses, negations and transformers inside each other. */
-const DEEPEST = 1000;
+export const DEEPEST = 1000;
 
 const CONDITION_START = "a field, a macro name, 'not' or '('";
 

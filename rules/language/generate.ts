@@ -1,0 +1,372 @@
+import type { FieldValue } from '../../collector/detection/detection.ts';
+import { fieldText } from '../fields/catalogue.ts';
+import { createMatcher, numberSet } from './match.ts';
+import type { TypedArgument, TypedCheck, TypedExpression, TypedOperand } from './typed.ts';
+import { classOf } from './types.ts';
+
+/**
+ * Writes the conditions of one event type as JavaScript. Fields are read when first needed and once per event; an expression that occurs twice is
+ * evaluated once. What was read or evaluated is noted in bit masks, so that starting an event means clearing a few numbers.
+ *
+ * No text of a rule becomes code: constants, sets, getters and tests are passed in an array, and the code names them by number. Numbers are the
+ * only constants written out.
+ */
+export function generateEvaluator<E>(
+  conditions: readonly TypedExpression[],
+  readerOf: (operand: TypedOperand) => (event: E) => FieldValue | undefined,
+): (event: E, from: number) => number {
+  const generator = new Generator(readerOf as (operand: TypedOperand) => unknown);
+  const { source, constants } = generator.generate(conditions);
+  // The only arguments are an array of constants and two helpers; see above for why the text is safe.
+  const factory = new Function('constants', 'text', source);
+  return factory(constants, asText) as (event: E, from: number) => number;
+}
+
+/** Text fields are compared as text even if a source gives a number. */
+function asText(value: FieldValue | undefined): FieldValue | undefined {
+  return value === undefined || typeof value === 'string' || typeof value === 'object' ? value : String(value);
+}
+
+/** Bits that stay in a small integer. */
+const BITS = 30;
+/** A set costs more than a few comparisons do. */
+const MOST_COMPARISONS = 3;
+
+interface Node {
+  readonly id: number;
+  readonly expression: TypedExpression;
+  readonly operands: readonly Node[];
+  uses: number;
+  /** Number of its bit, if it is remembered. */
+  slot: number | undefined;
+}
+
+interface FieldSlot {
+  readonly id: number;
+  readonly operand: TypedOperand;
+  uses: number;
+}
+
+interface Program {
+  readonly source: string;
+  readonly constants: readonly unknown[];
+}
+
+class Generator {
+  readonly #readerOf: (operand: TypedOperand) => unknown;
+  readonly #constants: unknown[] = [];
+  readonly #nodesByExpression = new Map<TypedExpression, Node>();
+  readonly #nodesByKey = new Map<string, Node>();
+  readonly #fields = new Map<string, FieldSlot>();
+  readonly #functions: string[] = [];
+
+  constructor(readerOf: (operand: TypedOperand) => unknown) {
+    this.#readerOf = readerOf;
+  }
+
+  generate(conditions: readonly TypedExpression[]): Program {
+    const roots = conditions.map((condition) =>
+      condition.kind === 'constant' && !condition.value ? undefined : this.#intern(condition),
+    );
+    for (const root of roots) if (root !== undefined) root.uses++;
+    const remembered = [...this.#nodesByKey.values()].filter(
+      (node) => node.uses > 1 && isWorthRemembering(node.expression),
+    );
+    remembered.forEach((node, slot) => {
+      node.slot = slot;
+    });
+    this.#countFieldUses();
+    const rules = roots.flatMap((root, index) => (root === undefined ? [] : [this.#rule(root, index)]));
+    for (const node of remembered) this.#functions.push(this.#rememberedFunction(node));
+    return { source: this.#assemble(rules, remembered.length), constants: this.#constants };
+  }
+
+  #assemble(rules: readonly string[], rememberedCount: number): string {
+    const cached = [...this.#fields.values()].filter(isCached);
+    const fieldFunctions = cached.map((field) => this.#fieldFunction(field));
+    const nodeWords = wordsFor(rememberedCount);
+    const masks = [...nodeWords.map((word) => `k${word}`), ...nodeWords.map((word) => `v${word}`)];
+    for (const word of wordsFor(this.#fields.size)) masks.push(`m${word}`);
+    return [
+      '"use strict";',
+      ...this.#constants.map((_, index) => `const c${index} = constants[${index}];`),
+      'let e;',
+      ...masks.map((mask) => `let ${mask} = 0;`),
+      ...cached.map(({ id }) => `let f${id};`),
+      ...fieldFunctions,
+      ...this.#functions,
+      'return function evaluate(event, from) {',
+      '  e = event;',
+      ...masks.map((mask) => `  ${mask} = 0;`),
+      ...rules,
+      '  return -1;',
+      '};',
+    ].join('\n');
+  }
+
+  /** Each rule is a function of its own: small enough for the optimiser, however many rules there are. */
+  #rule(root: Node, index: number): string {
+    const test = this.#use(root);
+    this.#functions.push(`function r${index}() { let t; return ${test}; }`);
+    return `  if (from <= ${index} && r${index}()) return ${index};`;
+  }
+
+  #fieldFunction(field: FieldSlot): string {
+    const { word, bit } = bitOf(field.id);
+    return `function F${field.id}() { m${word} |= ${bit}; return f${field.id} = ${this.#read(field)}; }`;
+  }
+
+  #rememberedFunction(node: Node): string {
+    const { word, bit } = bitOf(node.slot!);
+    const value = this.#compute(node);
+    return `function n${node.slot}() { let t; k${word} |= ${bit}; if (${value}) { v${word} |= ${bit}; return true; } return false; }`;
+  }
+
+  /** Finds the node of an expression; equal expressions have one node, whatever macros or rules they stand in. */
+  #intern(expression: TypedExpression): Node {
+    const known = this.#nodesByExpression.get(expression);
+    if (known !== undefined) return known;
+    const operands = this.#operandsOf(expression).map((operand) => this.#intern(operand));
+    const key =
+      expression.kind === 'check'
+        ? checkKey(expression)
+        : `${expression.kind} ${operands.map(({ id }) => id).join(' ')}`;
+    let node = this.#nodesByKey.get(key);
+    if (node === undefined) {
+      node = { id: this.#nodesByKey.size, expression, operands, uses: 0, slot: undefined };
+      for (const operand of operands) operand.uses++;
+      this.#nodesByKey.set(key, node);
+    }
+    this.#nodesByExpression.set(expression, node);
+    return node;
+  }
+
+  #operandsOf(expression: TypedExpression): readonly TypedExpression[] {
+    if (expression.kind === 'and' || expression.kind === 'or') return expression.operands;
+    return expression.kind === 'not' ? [expression.operand] : [];
+  }
+
+  /** A field that one place of the code reads needs no memory. */
+  #countFieldUses(): void {
+    for (const node of this.#nodesByKey.values()) {
+      if (node.expression.kind !== 'check') continue;
+      const places = node.slot === undefined ? node.uses : 1;
+      this.#field(node.expression.left).uses += places;
+      if (node.expression.right !== undefined) this.#field(node.expression.right).uses += places;
+    }
+  }
+
+  #use(node: Node): string {
+    if (node.slot === undefined) return this.#compute(node);
+    const { word, bit } = bitOf(node.slot);
+    return `(k${word} & ${bit} ? (v${word} & ${bit}) !== 0 : n${node.slot}())`;
+  }
+
+  #compute(node: Node): string {
+    const { expression } = node;
+    switch (expression.kind) {
+      case 'constant':
+        return expression.value ? 'true' : 'false';
+      case 'not':
+        return `!${this.#use(node.operands[0]!)}`;
+      case 'and':
+        return `(${node.operands.map((operand) => this.#use(operand)).join(' && ')})`;
+      case 'or':
+        return `(${node.operands.map((operand) => this.#use(operand)).join(' || ')})`;
+      case 'check':
+        return this.#check(expression);
+    }
+  }
+
+  #check(check: TypedCheck): string {
+    const value = this.#value(check.left);
+    if (check.operator === 'exists') return `(${value} !== undefined)`;
+    if (check.right !== undefined) return this.#comparison(check, value, this.#value(check.right));
+    const inline =
+      check.left.multiplicity === 'one' && check.modifier === undefined ? this.#inline(check, value) : undefined;
+    return inline ?? `((t = ${value}) !== undefined && ${this.#constant(createMatcher(check))}(t))`;
+  }
+
+  /** The common checks as code; everything else goes through a matcher. */
+  #inline(check: TypedCheck, value: string): string | undefined {
+    switch (classOf(check.left.type)) {
+      case 'string':
+      case 'bytes':
+      case 'address':
+        return this.#inlineString(check, value);
+      case 'number':
+        return this.#inlineNumber(check, value);
+      case 'boolean':
+        return this.#inlineBoolean(check, value);
+      case 'network':
+        return undefined;
+    }
+  }
+
+  #inlineString({ operator, values }: TypedCheck, value: string): string | undefined {
+    const first = () => this.#constant(values[0]);
+    switch (operator) {
+      case '=':
+        return `(${value} === ${first()})`;
+      case '!=':
+        return `((t = ${value}) !== undefined && t !== ${first()})`;
+      case 'in':
+      case 'intersects':
+        return this.#membership(value, values, '===');
+      case 'contains':
+      case 'bcontains':
+        return `((t = ${value}) !== undefined && t.includes(${first()}))`;
+      case 'startswith':
+      case 'bstartswith':
+        return `((t = ${value}) !== undefined && t.startsWith(${first()}))`;
+      case 'endswith':
+        return `((t = ${value}) !== undefined && t.endsWith(${first()}))`;
+      default:
+        return undefined;
+    }
+  }
+
+  /** Loose equality, because 5n and 5 are the same number; a missing value equals none and orders with none. */
+  #inlineNumber({ operator, values }: TypedCheck, value: string): string | undefined {
+    const first = numberText(values[0]);
+    switch (operator) {
+      case '=':
+        return `(${value} == ${first})`;
+      case '!=':
+        return `((t = ${value}) !== undefined && t != ${first})`;
+      case 'in':
+      case 'intersects':
+        return this.#membership(value, values, '==');
+      default:
+        return `(${value} ${operator} ${first})`;
+    }
+  }
+
+  #inlineBoolean({ operator, values }: TypedCheck, value: string): string | undefined {
+    if (values.length !== 1) return undefined;
+    const wanted = operator === '!=' ? !values[0] : Boolean(values[0]);
+    return `(${value} === ${wanted})`;
+  }
+
+  #membership(value: string, values: readonly unknown[], equals: '===' | '=='): string {
+    if (values.length === 0) return 'false';
+    const isNumber = equals === '==';
+    if (values.length > MOST_COMPARISONS) {
+      const set = isNumber ? numberSet(values as readonly number[]) : new Set(values);
+      return `${this.#constant(set)}.has(${value})`;
+    }
+    const constants = values.map((each) => (isNumber ? numberText(each) : this.#constant(each)));
+    const [first, ...rest] = constants;
+    return `((t = ${value}) ${equals} ${first}${rest.map((each) => ` || t ${equals} ${each}`).join('')})`;
+  }
+
+  /** Field against field: both must be there. */
+  #comparison(check: TypedCheck, left: string, right: string): string {
+    const compare = (test: (a: never, b: never) => boolean) =>
+      `((t = ${left}) !== undefined && ${this.#constant(test)}(t, ${right}))`;
+    const present = (test: (a: FieldValue, b: FieldValue) => boolean) => (a: FieldValue, b: FieldValue | undefined) =>
+      b !== undefined && test(a, b);
+    switch (check.operator) {
+      case '!=':
+        // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
+        return compare(present((a, b) => a != b));
+      case '<':
+        return compare(present((a, b) => a < b));
+      case '<=':
+        return compare(present((a, b) => a <= b));
+      case '>':
+        return compare(present((a, b) => a > b));
+      case '>=':
+        return compare(present((a, b) => a >= b));
+      case 'contains':
+      case 'bcontains':
+        return compare(present((a, b) => String(a).includes(String(b))));
+      case 'icontains':
+        return compare(present((a, b) => String(a).toLowerCase().includes(String(b).toLowerCase())));
+      case 'startswith':
+      case 'bstartswith':
+        return compare(present((a, b) => String(a).startsWith(String(b))));
+      case 'endswith':
+        return compare(present((a, b) => String(a).endsWith(String(b))));
+      default:
+        // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
+        return compare(present((a, b) => a == b));
+    }
+  }
+
+  #value(operand: TypedOperand): string {
+    const field = this.#field(operand);
+    if (!isCached(field)) return this.#read(field);
+    const { word, bit } = bitOf(field.id);
+    return `(m${word} & ${bit} ? f${field.id} : F${field.id}())`;
+  }
+
+  #read({ operand }: FieldSlot): string {
+    const call = `${this.#constant(this.#readerOf(operand))}(e)`;
+    return classOf(operand.type) === 'string' ? `text(${call})` : call;
+  }
+
+  #field(operand: TypedOperand): FieldSlot {
+    const key = operandKey(operand);
+    let slot = this.#fields.get(key);
+    if (slot === undefined) {
+      slot = { id: this.#fields.size, operand, uses: 0 };
+      this.#fields.set(key, slot);
+    }
+    return slot;
+  }
+
+  #constant(value: unknown): string {
+    let index = typeof value === 'object' ? -1 : this.#constants.indexOf(value);
+    if (index < 0) index = this.#constants.push(value) - 1;
+    return `c${index}`;
+  }
+}
+
+function isCached(field: FieldSlot): boolean {
+  return field.uses > 1;
+}
+
+/** Looking up a bit costs as much as comparing with one constant. */
+function isWorthRemembering(expression: TypedExpression): boolean {
+  if (expression.kind === 'constant') return false;
+  if (expression.kind === 'not') return false;
+  if (expression.kind !== 'check') return true;
+  const { operator, left, values, right } = expression;
+  if (right !== undefined || left.multiplicity !== 'one' || left.kind === 'transformer') return true;
+  if (operator === 'in' || operator === 'intersects') return values.length > 1;
+  return !['=', '!=', '<', '<=', '>', '>=', 'exists'].includes(operator);
+}
+
+function bitOf(slot: number): { word: number; bit: number } {
+  return { word: Math.floor(slot / BITS), bit: 1 << (slot % BITS) };
+}
+
+function wordsFor(slots: number): number[] {
+  return Array.from({ length: Math.ceil(slots / BITS) }, (_, word) => word);
+}
+
+/** A number as code; the checker made sure that it is one. */
+function numberText(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value !== 'number') throw new TypeError(`not a number: ${typeof value}`);
+  return String(value);
+}
+
+function checkKey({ left, operator, modifier, values, right }: TypedCheck): string {
+  const constants = values.map((value) => (typeof value === 'bigint' ? `${value}n` : value));
+  return JSON.stringify([operandKey(left), operator, modifier, constants, right && operandKey(right)]);
+}
+
+function operandKey(argument: TypedArgument): string {
+  switch (argument.kind) {
+    case 'field':
+      return fieldText(argument.reference);
+    case 'literal':
+      return JSON.stringify(argument.text);
+    case 'list':
+      return `(${argument.items.map(operandKey).join(',')})`;
+    case 'transformer':
+      return `${argument.name}(${argument.arguments.map(operandKey).join(',')})`;
+  }
+}
