@@ -12,7 +12,7 @@ export async function run(options: { readonly config?: string }): Promise<number
   // Only now: a mistake in the configuration is told before anything of the agent is loaded.
   const { startAgent } = await import('../collector/agent.ts');
   const stopped = whenStopped();
-  const agent = await startAgent(config, { onReady: () => welcome(config) });
+  const agent = await startAgent(config, { version: version(), onReady: () => welcome(config) });
   void stopped.then(() => agent.stop());
   const exitCode = await agent.closed;
   // Whatever is left open must not keep a stopped agent alive.

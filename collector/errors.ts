@@ -32,6 +32,8 @@ export type ErrorCode = keyof typeof ERRORS;
 /** An error meant for the user: printed as message and remedy, never with a stack trace. */
 export class ShikraError extends Error {
   readonly code: ErrorCode;
+  /** What was found, as given: with `code` enough to make the error again on the other side of a thread boundary. */
+  readonly detail: string;
   readonly remedy: string;
   readonly exitCode: ExitCode;
 
@@ -44,6 +46,7 @@ export class ShikraError extends Error {
     super(kind.message.replace('%s', () => detail), options);
     this.name = 'ShikraError';
     this.code = code;
+    this.detail = detail;
     this.remedy = kind.remedy;
     this.exitCode = kind.exitCode;
   }

@@ -19,7 +19,18 @@ export interface Btf {
 }
 
 const BTF_MAGIC = 0xeb9f;
-const KIND = { ARRAY: 3, STRUCT: 4, UNION: 5, ENUM: 6, FUNC_PROTO: 13, VAR: 14, DATASEC: 15, DECL_TAG: 17, ENUM64: 19, INT: 1 } as const;
+const KIND = {
+  ARRAY: 3,
+  STRUCT: 4,
+  UNION: 5,
+  ENUM: 6,
+  FUNC_PROTO: 13,
+  VAR: 14,
+  DATASEC: 15,
+  DECL_TAG: 17,
+  ENUM64: 19,
+  INT: 1,
+} as const;
 
 interface RawType {
   readonly kind: number;
@@ -135,7 +146,8 @@ export function elfSection(object: Buffer, wanted: string): Buffer {
   const tableStart = Number(object.readBigUInt64LE(0x28));
   const entryBytes = object.readUInt16LE(0x3a);
   const count = object.readUInt16LE(0x3c);
-  const header = (index: number): Buffer => object.subarray(tableStart + index * entryBytes, tableStart + (index + 1) * entryBytes);
+  const header = (index: number): Buffer =>
+    object.subarray(tableStart + index * entryBytes, tableStart + (index + 1) * entryBytes);
   const content = (entry: Buffer): Buffer => {
     const start = Number(entry.readBigUInt64LE(0x18));
     return object.subarray(start, start + Number(entry.readBigUInt64LE(0x20)));

@@ -96,28 +96,22 @@ export function clockOffsetNs(): bigint {
   return addon().clockOffset();
 }
 
-/** The running probe. Rings and positions are used in place: see {@link Probe.advance}. */
+/** The probe: load, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */
 export class Probe {
   /** The data of each ring, twice in a row: a record that begins in the first half may end in the second. Must not be written. */
-  readonly rings: readonly ArrayBuffer[];
+  rings: readonly ArrayBuffer[] = [];
   /** For each ring: position read up to (set by the reader), position up to which records are complete (set by advance). */
-  readonly positions: Float64Array;
-  readonly #probe: OpenProbe;
-
-  private constructor(probe: OpenProbe) {
-    this.#probe = probe;
-    this.rings = addon().rings(probe);
-    this.positions = new Float64Array(2 * this.rings.length);
-  }
+  positions = new Float64Array(0);
+  #open: OpenProbe | undefined;
 
   /**
    * Loads the programs and makes the rings; nothing runs in the kernel yet.
    * @throws ShikraError PROBE_* naming what is missing
    */
-  static open(options: ProbeOptions): Probe {
+  load(options: ProbeOptions): void {
     if (!existsSync(KERNEL_BTF)) throw new ShikraError('PROBE_NO_BTF', `no file ${KERNEL_BTF}`);
     try {
-      const probe = addon().open({
+      this.#open = addon().open({
         object: object(),
         interests: options.interests,
         families: options.families,
@@ -126,10 +120,16 @@ export class Probe {
         wakeupBytes: Math.floor(options.ringBytes / 8),
         env: options.captureEnv ? 1 : 0,
       });
-      return new Probe(probe);
     } catch (error) {
       throw explain(error as Error);
     }
+    this.rings = addon().rings(this.#open);
+    this.positions = new Float64Array(2 * this.rings.length);
+  }
+
+  get #probe(): OpenProbe {
+    if (this.#open === undefined) throw new Error('the probe is not loaded');
+    return this.#open;
   }
 
   /**
@@ -168,8 +168,9 @@ export class Probe {
     addon().detach(this.#probe);
   }
 
+  /** Detaches, and frees what the kernel holds. Before load() and twice is fine. */
   close(): void {
-    addon().close(this.#probe);
+    if (this.#open !== undefined) addon().close(this.#open);
   }
 }
 
@@ -189,9 +190,12 @@ function explain(error: Error): Error {
   if (native.code === 'EPERM' || native.code === 'EACCES') {
     const mode = lockdownMode();
     if (mode === 'confidentiality') return new ShikraError('PROBE_LOCKDOWN', `mode ${mode}`, { cause: error });
-    if (!refusedByVerifier(native.log)) return new ShikraError('PROBE_PRIVILEGE', missingCapabilities() ?? native.message, { cause: error });
+    if (!refusedByVerifier(native.log))
+      return new ShikraError('PROBE_PRIVILEGE', missingCapabilities() ?? native.message, { cause: error });
   }
-  return new ShikraError('PROBE_LOAD', [native.message, ...native.log.trim().split('\n').slice(-6)].join('\n  '), { cause: error });
+  return new ShikraError('PROBE_LOAD', [native.message, ...native.log.trim().split('\n').slice(-6)].join('\n  '), {
+    cause: error,
+  });
 }
 
 /** The verifier answers EACCES too; its log tells it from missing privilege. */
@@ -203,10 +207,15 @@ function refusedByVerifier(log: string): boolean {
 const NEEDED_CAPABILITIES = { CAP_DAC_READ_SEARCH: 2n, CAP_SYS_PTRACE: 19n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
 
 function missingCapabilities(): string | undefined {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
+  const effective = BigInt(
+    `0x${/^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`,
+  );
   const sysAdmin = (effective >> 21n) & 1n;
   const missing = Object.entries(NEEDED_CAPABILITIES)
-    .filter(([name, bit]) => ((effective >> bit) & 1n) === 0n && !(sysAdmin && (name === 'CAP_BPF' || name === 'CAP_PERFMON')))
+    .filter(
+      ([name, bit]) =>
+        ((effective >> bit) & 1n) === 0n && !(sysAdmin && (name === 'CAP_BPF' || name === 'CAP_PERFMON')),
+    )
     .map(([name]) => name);
   return missing.length > 0 ? `missing ${missing.join(', ')}` : undefined;
 }

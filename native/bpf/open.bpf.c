@@ -2,6 +2,11 @@
 /* open, openat, openat2, creat, open_by_handle_at: the evidence is the struct file that the kernel opened. */
 
 enum { O_CREAT = 0100, O_WRONLY = 01, O_TRUNC = 01000 };
+#if defined(__TARGET_ARCH_x86)
+enum { O_LARGEFILE = 0100000 };
+#else
+enum { O_LARGEFILE = 0400000 };
+#endif
 
 struct open_how { __u64 flags, mode, resolve; };
 
@@ -88,7 +93,7 @@ int BPF_PROG(collect_open, struct pt_regs *regs, long result)
 		event->kind = kind_of_mode(event->file_mode);
 		event->ino = BPF_CORE_READ(inode, i_ino);
 		event->dev = device_of(inode);
-		event->flags |= BPF_CORE_READ(file, f_flags);
+		event->flags |= BPF_CORE_READ(file, f_flags) & ~O_LARGEFILE;
 		append_walked(&record, &event->path, 0, mnt, dentry, true);
 		if (first != '/' && event->path_raw.length && !(event->directory_fd == AT_FDCWD && opened_in(task, dentry, mnt)))
 			append_directory(&record, &event->directory, 2, task, event->directory_fd, first);

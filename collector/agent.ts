@@ -1,0 +1,241 @@
+import { existsSync } from 'node:fs';
+import { dirname, extname, resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { bundledRulesPath } from '../rules/index.ts';
+import { components } from './components.ts';
+import { type Config, kernelReceiver } from './config/config.ts';
+import { BUNDLED_RULES, type KernelReceiverConfig } from './config/receivers.ts';
+import type { CollectorOptions, FromCollector, ToCollector } from './engine/messages.ts';
+import { type ExitCode, ShikraError } from './errors.ts';
+import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
+import { createLogger, type Logger, routeDiagnostics } from './telemetry/logger.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+
+const STATS_INTERVAL_MILLIS = 1000;
+/** A stop takes at most these two together: within 5 s, with room for the rest. */
+const DRAIN_DEADLINE_MILLIS = 2000;
+const DELIVERY_DEADLINE_MILLIS = 2000;
+
+export interface AgentOptions {
+  readonly version: string;
+  /** Called once: the probe is attached, and every exporter runs. */
+  readonly onReady?: () => void;
+}
+
+export interface Agent {
+  /** Detaches, drains, delivers what it can within its time. Calling it twice is fine. */
+  stop(): Promise<void>;
+  /** Settles when the agent has ended, by {@link stop} (0) or because it had to (1). */
+  readonly closed: Promise<0 | ExitCode>;
+}
+
+/**
+ * Runs the agent: the collector in its thread, the pipeline in this one.
+ * @throws ShikraError if the rules, the probe, the store or an exporter cannot start; nothing is left attached then
+ */
+export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
+  const logger = createLogger({ level: config.service.telemetry.logs.level });
+  routeDiagnostics(logger);
+  const metrics = createMetrics({ version: options.version });
+  // The thread starts while the pipeline is made; what it says meanwhile waits for the first listener.
+  const thread = new CollectorThread(collectorOptions(config));
+  const resource = createResource({ version: options.version });
+  let pipeline: Pipeline;
+  try {
+    const parts = {
+      config: pipelineConfig(config),
+      factories: components,
+      resource,
+      version: options.version,
+      metrics,
+      logger,
+    };
+    pipeline = await createPipeline({ ...parts, alsoReady: () => thread.readiness() });
+  } catch (error) {
+    await thread.terminate();
+    throw error;
+  }
+  const agent = new RunningAgent(thread, pipeline, metrics, logger);
+  try {
+    await agent.start();
+  } catch (error) {
+    await thread.terminate();
+    await pipeline.shutdown(0);
+    throw error;
+  }
+  options.onReady?.();
+  return agent;
+}
+
+class RunningAgent implements Agent {
+  readonly closed: Promise<0 | ExitCode>;
+  readonly #thread: CollectorThread;
+  readonly #pipeline: Pipeline;
+  readonly #metrics: Metrics;
+  readonly #logger: Logger;
+  readonly #close: (code: 0 | ExitCode) => void;
+  #statsTimer: NodeJS.Timeout | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(thread: CollectorThread, pipeline: Pipeline, metrics: Metrics, logger: Logger) {
+    this.#thread = thread;
+    this.#pipeline = pipeline;
+    this.#metrics = metrics;
+    this.#logger = logger;
+    const { promise, resolve: close } = Promise.withResolvers<0 | ExitCode>();
+    this.closed = promise;
+    this.#close = close;
+  }
+
+  async start(): Promise<void> {
+    const ready = await this.#thread.start({
+      onDetections: (message) => {
+        for (const detection of message.detections) this.#pipeline.emit(detection);
+        this.#thread.send({ type: 'taken', count: message.detections.length });
+      },
+      onStats: (message) => this.#pipeline.loss(message.stats),
+      onDeath: (error) => void this.#die(error),
+    });
+    this.#metrics.declareRules(ready.rules);
+    this.#metrics.declareEventTypes(ready.eventTypes);
+    for (const warning of ready.warnings) this.#logger.warn({ component: 'rules' }, warning);
+    this.#logger.info({ rules: ready.rules.length }, 'watching system calls');
+    this.#statsTimer = setInterval(() => this.#thread.send({ type: 'stats' }), STATS_INTERVAL_MILLIS);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#statsTimer);
+    const drained = await this.#thread.stop(DRAIN_DEADLINE_MILLIS);
+    if (!drained) this.#logger.error('the collector did not drain in time: events that were in its rings are lost');
+    await this.#pipeline.shutdown(DELIVERY_DEADLINE_MILLIS);
+    this.#close(drained ? 0 : 1);
+  }
+
+  /** Without its collector the agent sees nothing: it says so and ends. The thread's end has detached the probe. */
+  async #die(error: Error): Promise<void> {
+    if (this.#stopping !== undefined) return;
+    const death = new ShikraError('COLLECTOR_DIED', error.message, { cause: error });
+    this.#logger.fatal({ err: error, remedy: death.remedy }, death.message);
+    clearInterval(this.#statsTimer);
+    this.#stopping = this.#pipeline.shutdown(DELIVERY_DEADLINE_MILLIS);
+    await this.#stopping;
+    this.#close(1);
+  }
+}
+
+type MessageOf<Type extends FromCollector['type']> = Extract<FromCollector, { type: Type }>;
+
+interface Listeners {
+  readonly onDetections: (message: MessageOf<'detections'>) => void;
+  readonly onStats: (message: MessageOf<'stats'>) => void;
+  /** The thread ended without being asked to. */
+  readonly onDeath: (error: Error) => void;
+}
+
+/** The collector's thread as the main thread sees it. */
+class CollectorThread {
+  readonly #worker: Worker;
+  readonly #ready = Promise.withResolvers<MessageOf<'ready'>>();
+  readonly #stopped = Promise.withResolvers<boolean>();
+  #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
+  #listeners: Listeners | undefined;
+
+  constructor(options: CollectorOptions) {
+    this.#worker = new Worker(new URL('./engine/worker.ts', import.meta.url), {
+      workerData: options,
+      name: 'collector',
+    });
+    this.#worker.on('error', (error) => this.#ended(error as Error));
+    this.#worker.on('exit', (code) => this.#ended(new Error(`it exited with code ${code}`)));
+    this.#ready.promise.catch(() => {}); // start() tells; before it, nobody waits for it
+  }
+
+  /** @throws ShikraError what kept the collector from starting */
+  start(listeners: Listeners): Promise<MessageOf<'ready'>> {
+    this.#listeners = listeners;
+    this.#worker.on('message', (message: FromCollector) => this.#receive(message));
+    return this.#ready.promise;
+  }
+
+  send(message: ToCollector): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** @returns false if it did not drain in time */
+  async stop(deadlineMillis: number): Promise<boolean> {
+    if (this.#state !== 'running') return this.#state === 'stopped';
+    this.send({ type: 'stop' });
+    const timer = setTimeout(() => this.#stopped.resolve(false), deadlineMillis);
+    const drained = await this.#stopped.promise;
+    clearTimeout(timer);
+    await this.terminate();
+    return drained;
+  }
+
+  async terminate(): Promise<void> {
+    if (this.#state !== 'dead') this.#state = 'stopped';
+    await this.#worker.terminate();
+  }
+
+  readiness(): { ready: boolean; parts: Record<string, string> } {
+    return { ready: this.#state === 'running', parts: { collector: this.#state === 'running' ? 'ok' : this.#state } };
+  }
+
+  #receive(message: FromCollector): void {
+    switch (message.type) {
+      case 'detections':
+        this.#listeners?.onDetections(message);
+        break;
+      case 'stats':
+        this.#listeners?.onStats(message);
+        break;
+      case 'ready':
+        this.#state = 'running';
+        this.#ready.resolve(message);
+        break;
+      case 'failed':
+        this.#ready.reject(new ShikraError(message.code, message.detail));
+        break;
+      case 'stopped':
+        this.#listeners?.onStats({ type: 'stats', stats: message.stats });
+        this.#state = 'stopped';
+        this.#stopped.resolve(true);
+    }
+  }
+
+  #ended(error: Error): void {
+    if (this.#state === 'stopped' || this.#state === 'dead') return;
+    const wasRunning = this.#state === 'running';
+    this.#state = 'dead';
+    this.#stopped.resolve(false);
+    this.#ready.reject(new ShikraError('COLLECTOR_DIED', error.message, { cause: error }));
+    if (wasRunning) this.#listeners?.onDeath(error);
+  }
+}
+
+function collectorOptions(config: Config): CollectorOptions {
+  const receiver = kernelReceiver(config);
+  if (receiver === undefined)
+    throw new ShikraError('CONFIG_INVALID', 'service.pipelines.logs.receivers names no kernel receiver');
+  return {
+    rulesFiles: ruleFiles(receiver, config.file),
+    ruleMatching: receiver.rule_matching,
+    ringPreset: receiver.ring_preset,
+    cpusPerRing: receiver.cpus_per_ring,
+    processTableEntries: receiver.process_table_entries,
+    captureEnv: receiver.capture_env,
+  };
+}
+
+/** Relative to the configuration file. A folder that does not exist is empty; a file that does not exist is a mistake that loading reports. */
+function ruleFiles(receiver: KernelReceiverConfig, configFile: string | undefined): string[] {
+  const from = configFile === undefined ? process.cwd() : dirname(resolve(configFile));
+  return receiver.rules_files
+    .map((path) => (path === BUNDLED_RULES ? bundledRulesPath() : resolve(from, path)))
+    .filter((path) => existsSync(path) || /^\.ya?ml$/.test(extname(path)));
+}

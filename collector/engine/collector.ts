@@ -1,0 +1,169 @@
+import { hostname } from 'node:os';
+import { type CheckedRule, type CompiledRule, formatProblem, loadRules, readRuleFiles } from '../../rules/index.ts';
+import type { Detection } from '../detection/detection.ts';
+import { formatTime, nowNanos } from '../detection/time.ts';
+import { uuidv7 } from '../detection/uuid.ts';
+import { ShikraError } from '../errors.ts';
+import type { EventView } from '../sources/kernel/event-view.ts';
+import { Evidence, KernelFields } from '../sources/kernel/fields/index.ts';
+import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
+import { KernelSource } from '../sources/kernel/source.ts';
+import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
+import type { CollectorStats } from '../telemetry/collector-stats.ts';
+import { Engine } from './engine.ts';
+import { LatencyHistogram } from './latency.ts';
+import type { CollectorOptions, FromCollector } from './messages.ts';
+
+/** So many detections may be on their way to the main thread; then the rings wait, and if they fill, the kernel counts the loss. */
+const CREDIT = 10_000;
+const TICK_MILLIS = 1000;
+
+/** Joins the kernel's events, the rules, and the way to the main thread. Lives in a thread of its own (worker.ts). */
+export class Collector {
+  readonly #source: KernelSource;
+  readonly #engine: Engine<EventView>;
+  readonly #evidence: Evidence;
+  readonly #send: (message: FromCollector) => void;
+  readonly #hostname = hostname();
+  readonly #latency = new LatencyHistogram();
+  readonly #onMatch = (rule: CompiledRule<EventView>, event: EventView): void => this.#detect(rule, event);
+  #pending: Detection[] = [];
+  #credit = CREDIT;
+  #turnPlanned = false;
+  #stopped = false;
+  #ticker: NodeJS.Timeout | undefined;
+
+  private constructor(
+    options: CollectorOptions,
+    rules: readonly CheckedRule[],
+    send: (message: FromCollector) => void,
+  ) {
+    this.#send = send;
+    this.#source = new KernelSource(options);
+    const context = { ...pick(this.#source), hostname: this.#hostname };
+    this.#evidence = new Evidence(context);
+    this.#engine = new Engine({
+      rules: rules.filter((rule) => rule.source === 'syscall'),
+      resolver: new KernelFields(context),
+      eventTypeNames: EVENT_TYPE_NAMES,
+      collected: COLLECTED_EVENT_TYPES,
+      matching: options.ruleMatching,
+    });
+  }
+
+  /**
+   * Loads the rules, then the probe with what they need, and starts.
+   * @throws ShikraError RULES_INVALID with every mistake, or PROBE_*
+   */
+  static async start(options: CollectorOptions, send: (message: FromCollector) => void): Promise<Collector> {
+    const read = await readRuleFiles(options.rulesFiles);
+    const { rules, problems } = loadRules(read.files);
+    const all = [...read.problems, ...problems];
+    const errors = all.filter((problem) => problem.severity === 'error');
+    if (errors.length > 0)
+      throw new ShikraError('RULES_INVALID', errors.map((problem) => `\n${formatProblem(problem)}`).join(''));
+    const collector = new Collector(options, rules, send);
+    collector.#begin([...all, ...collector.#engine.ruleset.warnings].map((problem) => formatProblem(problem)));
+    return collector;
+  }
+
+  /** The main thread has taken over so many detections. */
+  taken(count: number): void {
+    this.#credit += count;
+    this.#planTurn();
+  }
+
+  sendStats(): void {
+    this.#send({ type: 'stats', stats: this.#stats() });
+  }
+
+  /** Detaches, works through what the kernel left in the rings, sends the last detections. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearInterval(this.#ticker);
+    this.#source.detach();
+    while (this.#source.drain());
+    this.#flush();
+    this.#send({ type: 'stopped', stats: this.#stats() });
+    this.#source.close();
+  }
+
+  #begin(warnings: readonly string[]): void {
+    const wanted = this.#engine.wanted(EVENT_TYPE_NAMES);
+    this.#source.load(wanted);
+    this.#source.start(
+      (event) => this.#engine.evaluate(event, this.#onMatch),
+      () => this.#turn(),
+    );
+    this.#ticker = setInterval(() => this.#source.tick(), TICK_MILLIS);
+    this.#send({
+      type: 'ready',
+      rules: this.#engine.ruleset.rules.map(({ name, priority, source }) => ({ name, priority, source })),
+      eventTypes: [...COLLECTED_EVENT_TYPES],
+      warnings,
+    });
+  }
+
+  /** Drains for a while, then lets messages in. Without credit it waits: taken() goes on. */
+  #turn(): void {
+    this.#turnPlanned = false;
+    if (this.#stopped || this.#credit <= 0) return;
+    const more = this.#source.drain();
+    this.#flush();
+    if (more) this.#planTurn();
+  }
+
+  #planTurn(): void {
+    if (this.#turnPlanned) return;
+    this.#turnPlanned = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #flush(): void {
+    if (this.#pending.length === 0) return;
+    this.#credit -= this.#pending.length;
+    this.#send({ type: 'detections', detections: this.#pending });
+    this.#pending = [];
+  }
+
+  #detect(rule: CompiledRule<EventView>, event: EventView): void {
+    const nanos = this.#source.clock.wallNs(event.u64(HEADER.time_ns));
+    const now = nowNanos();
+    const { output, fields } = rule.render(event);
+    this.#pending.push({
+      uuid: uuidv7(now),
+      time: formatTime(nanos),
+      observed_time: formatTime(now),
+      rule: rule.name,
+      priority: rule.priority,
+      source: rule.source,
+      tags: rule.tags,
+      hostname: this.#hostname,
+      output,
+      output_fields: { 'evt.time': nanos, ...fields },
+      evidence: this.#evidence.of(event),
+      description: rule.description,
+      ruleset: rule.ruleset,
+    });
+    this.#latency.observe(Number(now - nanos) / 1e9);
+  }
+
+  #stats(): CollectorStats {
+    const { ruleset, matches } = this.#engine;
+    return {
+      ...this.#source.stats(),
+      ruleMatches: Object.fromEntries(ruleset.rules.map((rule) => [rule.name, matches[rule.index]!])),
+      latency: this.#latency.snapshot(),
+    };
+  }
+}
+
+function pick({
+  table,
+  clock,
+  users,
+  groups,
+}: KernelSource): Pick<KernelSource, 'table' | 'clock' | 'users' | 'groups'> {
+  return { table, clock, users, groups };
+}

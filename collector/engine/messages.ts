@@ -1,0 +1,40 @@
+import type { Detection } from '../detection/detection.ts';
+import type { Priority } from '../detection/priority.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { CollectorStats } from '../telemetry/collector-stats.ts';
+
+/** What the collector thread is started with. */
+export interface CollectorOptions {
+  /** Files and folders, checked to exist by the main thread. */
+  readonly rulesFiles: readonly string[];
+  readonly ruleMatching: 'first' | 'all';
+  readonly ringPreset: number;
+  readonly cpusPerRing: number;
+  readonly processTableEntries: number;
+  readonly captureEnv: readonly string[];
+}
+
+export interface LoadedRule {
+  readonly name: string;
+  readonly priority: Priority;
+  readonly source: string;
+}
+
+/** Collector thread -> main thread. */
+export type FromCollector =
+  | {
+      readonly type: 'ready';
+      readonly rules: readonly LoadedRule[];
+      readonly eventTypes: readonly string[];
+      readonly warnings: readonly string[];
+    }
+  | { readonly type: 'detections'; readonly detections: readonly Detection[] }
+  | { readonly type: 'stats'; readonly stats: CollectorStats }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly detail: string }
+  /** After `stop`: every event seen before it has been evaluated, every detection sent. */
+  | { readonly type: 'stopped'; readonly stats: CollectorStats };
+
+/** Main thread -> collector thread. */
+export type ToCollector =
+  /** So many detections have been taken over: the collector sends on credit, and waits when it has none left. */
+  { readonly type: 'taken'; readonly count: number } | { readonly type: 'stats' } | { readonly type: 'stop' };

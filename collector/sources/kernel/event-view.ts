@@ -1,0 +1,154 @@
+import { DESCRIPTOR, EVENT_TYPE_NAMES, EVENT_TYPES, HEADER, OPEN, PATH, SOCKET } from './layout.ts';
+import { Memory } from './memory.ts';
+import { PathJoiner, tidyPath } from './paths.ts';
+import { type Process, unknownProcess } from './process.ts';
+import { StringCache } from './string-cache.ts';
+import { familyOf } from './system-calls.ts';
+
+const NO_MEMORY = new Memory(new ArrayBuffer(64));
+const NO_PROCESS = unknownProcess(0, 0, 0);
+
+/** Which part of the record's fixed layout holds what, by event type number: so that a look needs no branch on names. */
+type Shape = 'open' | 'path' | 'descriptor' | 'socket' | 'scalar' | 'process';
+const SHAPES: readonly Shape[] = EVENT_TYPE_NAMES.map((name) => familyOf(name) ?? 'process');
+
+/**
+ * The event that rules look at: one object, moved from record to record. It reads the ring in place, and makes strings only when a
+ * field is asked for. Nothing of it may be kept past the event.
+ */
+export class EventView {
+  memory: Memory = NO_MEMORY;
+  /** Offset of the record. */
+  at = 0;
+  process: Process = NO_PROCESS;
+  type = 0;
+  shape: Shape = 'process';
+  /** Number of the event since start, from 1. */
+  number = 0;
+  /** Distinct spellings of the event's (first) path; the one in force is `paths[spelling]`. */
+  readonly paths: [string, string, string] = ['', '', ''];
+  spellings = 0;
+  spelling = 0;
+  /** As the caller wrote it. '' if there is none. */
+  pathRaw = '';
+  /** The second path of rename and link, the target of symlink, made absolute (a symlink's target is left alone). */
+  path2 = '';
+  path2Raw = '';
+  readonly #strings = new StringCache();
+  readonly #joiner = new PathJoiner();
+
+  /** Moves to a record. The caller says whose it is. */
+  select(memory: Memory, at: number, process: Process): void {
+    this.memory = memory;
+    this.at = at;
+    this.process = process;
+    this.type = memory.u16[(at + HEADER.type) >>> 1]!;
+    this.shape = SHAPES[this.type]!;
+    this.number++;
+    this.spelling = 0;
+    this.spellings = 0;
+    switch (this.shape) {
+      case 'open':
+        this.#readOpen();
+        break;
+      case 'path':
+        this.#readPaths();
+        break;
+      case 'descriptor':
+        this.#onlyPath(this.string(DESCRIPTOR.path));
+        break;
+      case 'socket':
+        this.#onlyPath(this.string(SOCKET.unix_path));
+        break;
+      default:
+        this.#onlyPath('');
+    }
+  }
+
+  get typeName(): string {
+    return EVENT_TYPE_NAMES[this.type]!;
+  }
+
+  /** The path in force; undefined if the event has none. */
+  get path(): string | undefined {
+    return this.spellings === 0 ? undefined : this.paths[this.spelling];
+  }
+
+  u16(offset: number): number {
+    return this.memory.u16[(this.at + offset) >>> 1]!;
+  }
+
+  u32(offset: number): number {
+    return this.memory.u32[(this.at + offset) >>> 2]!;
+  }
+
+  i32(offset: number): number {
+    return this.memory.i32[(this.at + offset) >>> 2]!;
+  }
+
+  u64(offset: number): number {
+    return this.memory.u64(this.at + offset);
+  }
+
+  get result(): number {
+    return this.memory.i64(this.at + HEADER.result);
+  }
+
+  /** A string by the offset of its str_ref. */
+  string(offset: number): string {
+    const length = this.memory.u16[((this.at + offset) >>> 1) + 1]!;
+    return length === 0
+      ? ''
+      : this.#strings.get(this.memory, this.at + this.memory.u16[(this.at + offset) >>> 1]!, length);
+  }
+
+  #onlyPath(path: string): void {
+    this.pathRaw = '';
+    this.path2 = '';
+    this.path2Raw = '';
+    if (path !== '') this.#addSpelling(path);
+  }
+
+  #addSpelling(path: string): void {
+    for (let i = 0; i < this.spellings; i++) if (this.paths[i] === path) return;
+    this.paths[this.spellings++] = path;
+  }
+
+  #readOpen(): void {
+    const resolved = this.string(OPEN.path);
+    this.path2 = '';
+    this.path2Raw = '';
+    this.pathRaw = this.string(OPEN.path_raw);
+    if (resolved !== '') this.#addSpelling(resolved);
+    if (this.pathRaw !== '' && this.pathRaw !== resolved) this.#addWritten(resolved, OPEN.directory);
+    const inside = this.string(OPEN.path_inside);
+    if (inside !== '') this.#addSpelling(inside);
+  }
+
+  /** The spelling of the caller. A relative one without a directory lies where the resolved path says. */
+  #addWritten(resolved: string, directoryRef: number): void {
+    const directory = this.string(directoryRef);
+    if (this.pathRaw.charCodeAt(0) === 0x2f && directory === '') this.#addSpelling(this.#joiner.join('', this.pathRaw));
+    else if (directory !== '') this.#addSpelling(this.#joiner.join(directory, this.pathRaw));
+    else if (resolved === '') this.#addSpelling(this.pathRaw);
+  }
+
+  #absolute(path: string, directoryRef: number): string {
+    if (path === '') return '';
+    const directory = this.string(directoryRef);
+    if (directory === '' && path.charCodeAt(0) !== 0x2f) return tidyPath(path);
+    return this.#joiner.join(directory, path);
+  }
+
+  #readPaths(): void {
+    this.pathRaw = this.string(PATH.path_raw);
+    this.path2Raw = this.string(PATH.path_raw2);
+    const path = this.#absolute(this.pathRaw, PATH.directory);
+    if (path !== '') this.#addSpelling(path);
+    const link = this.type === SYMLINK || this.type === SYMLINKAT;
+    this.path2 = link ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2);
+  }
+}
+
+const SYMLINK = EVENT_TYPES.get('symlink')!;
+const SYMLINKAT = EVENT_TYPES.get('symlinkat')!;

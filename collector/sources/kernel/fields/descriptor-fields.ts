@@ -1,0 +1,279 @@
+import type { EventView } from '../event-view.ts';
+import { DESCRIPTOR, FILE_KINDS, OPEN, SOCKET, SOCKET_INFO } from '../layout.ts';
+import { type FieldTable, type Getter, plain } from './context.ts';
+
+/** fd.type by enum file_kind. Falco calls every file that is no directory `file`. */
+const KIND_NAMES: Readonly<Record<string, string>> = {
+  file: 'file',
+  directory: 'directory',
+  character_device: 'file',
+  block_device: 'file',
+  pipe: 'pipe',
+  ipv4: 'ipv4',
+  ipv6: 'ipv6',
+  unix: 'unix',
+  netlink: 'netlink',
+  socket: 'socket',
+  memfd: 'memfd',
+  anonymous: 'event',
+  symlink: 'file',
+  unknown: 'unknown',
+};
+const KIND_LETTERS: Readonly<Record<string, string>> = {
+  file: 'f',
+  directory: 'd',
+  character_device: 'f',
+  block_device: 'f',
+  pipe: 'p',
+  ipv4: '4',
+  ipv6: '6',
+  unix: 'u',
+  netlink: 'n',
+  memfd: 'm',
+  anonymous: 'e',
+};
+const NAMES: readonly (string | undefined)[] = [...FILE_KINDS.keys()].map((kind) => KIND_NAMES[kind]);
+const LETTERS: readonly (string | undefined)[] = [...FILE_KINDS.keys()].map((kind) => KIND_LETTERS[kind] ?? 'o');
+const KIND_IPV4 = FILE_KINDS.get('ipv4')!;
+const KIND_IPV6 = FILE_KINDS.get('ipv6')!;
+const KIND_UNIX = FILE_KINDS.get('unix')!;
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** Name of a kind for proc.stdin.type and its kin. */
+export function kindName(kind: number): string | undefined {
+  return NAMES[kind];
+}
+
+function family(event: EventView): number {
+  if (event.shape === 'socket')
+    return event.u16(SOCKET.socket + SOCKET_INFO.family) || event.u16(SOCKET.asked + SOCKET_INFO.family);
+  return event.shape === 'descriptor' ? event.u16(DESCRIPTOR.socket + SOCKET_INFO.family) : 0;
+}
+
+function kind(event: EventView): number {
+  switch (event.shape) {
+    case 'open':
+      return event.u32(OPEN.kind);
+    case 'descriptor':
+      return event.u32(DESCRIPTOR.kind);
+    case 'socket': {
+      const of = family(event);
+      return of === AF_INET ? KIND_IPV4 : of === AF_INET6 ? KIND_IPV6 : of === AF_UNIX ? KIND_UNIX : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+const addresses = new Map<number, string>();
+
+function addressText(event: EventView, at: number, ofFamily: number): string {
+  if (ofFamily === AF_INET) return v4Text(event.u32(at));
+  if (event.u32(at) === 0 && event.u32(at + 4) === 0 && event.u32(at + 8) === 0xffff0000)
+    return v4Text(event.u32(at + 12));
+  const groups = Array.from(
+    { length: 8 },
+    (_, i) => ((event.u16(at + 2 * i) & 0xff) << 8) | (event.u16(at + 2 * i) >>> 8),
+  );
+  return compressV6(groups);
+}
+
+/** An IPv4 address in network order, read as a little-endian number; texts are remembered. */
+function v4Text(address: number): string {
+  let text = addresses.get(address);
+  if (text === undefined) {
+    if (addresses.size > 16384) addresses.clear();
+    text = `${address & 0xff}.${(address >>> 8) & 0xff}.${(address >>> 16) & 0xff}.${address >>> 24}`;
+    addresses.set(address, text);
+  }
+  return text;
+}
+
+/** RFC 5952: the longest run of two or more zero groups becomes `::`. */
+export function compressV6(groups: readonly number[]): string {
+  const text = groups.map((group) => group.toString(16)).join(':');
+  const runs = text.match(/(?:^|(?<=:))0(?::0)+(?=:|$)/g) ?? [];
+  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '');
+  if (longest === '') return text;
+  const at = text.search(new RegExp(`(?:^|(?<=:))${longest}(?=:|$)`));
+  return `${text.slice(0, at).replace(/:$/, '')}::${text.slice(at + longest.length).replace(/^:/, '')}`;
+}
+
+/** Where the socket's addresses stand in the record; -1 if it has none. */
+function socketAt(event: EventView): number {
+  if (event.shape === 'socket') return SOCKET.socket;
+  return event.shape === 'descriptor' ? DESCRIPTOR.socket : -1;
+}
+
+function isInternet(of: number): boolean {
+  return of === AF_INET || of === AF_INET6;
+}
+
+const localAddress: Getter = (event) => {
+  const of = family(event);
+  return isInternet(of) ? addressText(event, socketAt(event) + SOCKET_INFO.local_address, of) : undefined;
+};
+
+/** The peer as the kernel's socket has it; of a call that failed, as it was asked for. */
+const remoteAddress: Getter = (event) => {
+  const of = family(event);
+  return isInternet(of) ? addressText(event, remoteAt(event) + SOCKET_INFO.remote_address, of) : undefined;
+};
+
+function remoteAt(event: EventView): number {
+  const at = socketAt(event);
+  if (event.shape === 'socket' && event.u16(at + SOCKET_INFO.remote_port) === 0 && event.typeName === 'connect')
+    return SOCKET.asked;
+  return at;
+}
+
+const localPort: Getter = (event) =>
+  isInternet(family(event)) ? event.u16(socketAt(event) + SOCKET_INFO.local_port) : undefined;
+const remotePort: Getter = (event) =>
+  isInternet(family(event)) ? event.u16(remoteAt(event) + SOCKET_INFO.remote_port) : undefined;
+
+/** The process takes connections here: it accepted, listens or bound. A connected socket in a dup tells by which port is known: unknown is client. */
+function isServer(event: EventView): boolean {
+  return (
+    event.typeName === 'accept' ||
+    event.typeName === 'accept4' ||
+    event.typeName === 'listen' ||
+    event.typeName === 'bind'
+  );
+}
+
+const clientAddress: Getter = (event) => (isServer(event) ? remoteAddress(event) : localAddress(event));
+const serverAddress: Getter = (event) => (isServer(event) ? localAddress(event) : remoteAddress(event));
+const clientPort: Getter = (event) => (isServer(event) ? remotePort(event) : localPort(event));
+const serverPort: Getter = (event) => (isServer(event) ? localPort(event) : remotePort(event));
+
+function both(one: Getter, other: Getter): Getter {
+  return (event) => {
+    const first = one(event);
+    const second = other(event);
+    return first === undefined || second === undefined ? undefined : [String(first), String(second)];
+  };
+}
+
+const TRANSPORTS = new Map([
+  [1, 'icmp'],
+  [6, 'tcp'],
+  [17, 'udp'],
+  [58, 'icmp'],
+  [255, 'raw'],
+]);
+const SOCK_RAW = 3;
+
+const transport: Getter = (event) => {
+  if (!isInternet(family(event))) return undefined;
+  const at = socketAt(event);
+  if (event.u16(at + SOCKET_INFO.type) === SOCK_RAW) return 'raw';
+  return TRANSPORTS.get(event.u16(at + SOCKET_INFO.protocol));
+};
+
+/** client:port->server:port, as Falco writes it. */
+const tuple: Getter = (event) => {
+  if (!isInternet(family(event))) return undefined;
+  return `${clientAddress(event)}:${clientPort(event)}->${serverAddress(event)}:${serverPort(event)}`;
+};
+
+const name: Getter = (event) => {
+  if (event.shape === 'path') return undefined;
+  return event.path ?? tuple(event);
+};
+
+function directoryOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash > 0 ? path.slice(0, slash) : '/';
+}
+
+const isFile: (event: EventView) => boolean = (event) =>
+  event.shape === 'open' || (event.shape === 'descriptor' && family(event) === 0);
+const TCP_ESTABLISHED = 1;
+
+function number(event: EventView): number | undefined {
+  switch (event.shape) {
+    case 'open':
+      return event.result;
+    case 'descriptor':
+      return event.i32(DESCRIPTOR.fd2) >= 0 ? event.i32(DESCRIPTOR.fd2) : event.i32(DESCRIPTOR.fd);
+    case 'socket':
+      return event.i32(SOCKET.fd);
+    default:
+      return undefined;
+  }
+}
+
+function inode(event: EventView): number | undefined {
+  return isFile(event) ? event.u64(event.shape === 'open' ? OPEN.ino : DESCRIPTOR.ino) : undefined;
+}
+
+/** The kernel's dev_t: major above 20 bits of minor. */
+function device(event: EventView): number | undefined {
+  return isFile(event) ? event.u32(event.shape === 'open' ? OPEN.dev : DESCRIPTOR.dev) : undefined;
+}
+
+export const DESCRIPTOR_FIELDS: FieldTable = {
+  'fd.num': plain(number),
+  'fd.type': plain((event) => NAMES[kind(event)]),
+  'fd.typechar': plain((event) => (kind(event) === 0 ? undefined : LETTERS[kind(event)])),
+  'fd.name': plain(name),
+  'fd.nameraw': plain((event) => (event.shape === 'open' ? event.pathRaw || undefined : undefined)),
+  'fd.directory': plain((event) => (isFile(event) && event.path !== undefined ? directoryOf(event.path) : undefined)),
+  'fd.filename': plain((event) => (isFile(event) ? event.path?.slice(event.path.lastIndexOf('/') + 1) : undefined)),
+  'fd.ino': plain(inode),
+  'fd.dev': plain(device),
+  'fd.dev.major': plain((event) => (device(event) === undefined ? undefined : device(event)! >>> 20)),
+  'fd.dev.minor': plain((event) => (device(event) === undefined ? undefined : device(event)! & 0xfffff)),
+  'fd.ip': plain(both(localAddress, remoteAddress)),
+  'fd.lip': plain(localAddress),
+  'fd.rip': plain(remoteAddress),
+  'fd.cip': plain(clientAddress),
+  'fd.sip': plain(serverAddress),
+  'fd.net': plain(both(localAddress, remoteAddress)),
+  'fd.lnet': plain(localAddress),
+  'fd.rnet': plain(remoteAddress),
+  'fd.cnet': plain(clientAddress),
+  'fd.snet': plain(serverAddress),
+  'fd.port': plain(both(localPort, remotePort)),
+  'fd.lport': plain(localPort),
+  'fd.rport': plain(remotePort),
+  'fd.cport': plain(clientPort),
+  'fd.sport': plain(serverPort),
+  'fd.l4proto': plain(transport),
+  'fd.sockfamily': plain((event) =>
+    isInternet(family(event)) ? 'ip' : family(event) === AF_UNIX ? 'unix' : undefined,
+  ),
+  'fd.is_server': plain((event) => (family(event) === 0 ? undefined : isServer(event))),
+  'fd.connected': plain((event) =>
+    isInternet(family(event)) ? event.u16(socketAt(event) + SOCKET_INFO.state) === TCP_ESTABLISHED : undefined,
+  ),
+  'fs.path.name': plain((event) => (event.shape === 'path' || event.shape === 'open' ? event.path : undefined)),
+  'fs.path.nameraw': plain((event) => event.pathRaw || undefined),
+  'fs.path.source': plain((event) => sourcePath(event)),
+  'fs.path.sourceraw': plain((event) =>
+    event.path2 === '' ? undefined : isSymlink(event) ? event.path2Raw : event.pathRaw,
+  ),
+  'fs.path.target': plain((event) => targetPath(event)),
+  'fs.path.targetraw': plain((event) =>
+    event.path2 === '' ? undefined : isSymlink(event) ? event.pathRaw : event.path2Raw,
+  ),
+};
+
+function isSymlink(event: EventView): boolean {
+  return event.typeName === 'symlink' || event.typeName === 'symlinkat';
+}
+
+/** Falco: of a rename or link, what there was; of a symlink, what it points to. */
+function sourcePath(event: EventView): string | undefined {
+  if (event.path2 === '') return undefined;
+  return isSymlink(event) ? event.path2 : event.path;
+}
+
+/** Falco: of a rename or link, what there is now; of a symlink, the link. */
+function targetPath(event: EventView): string | undefined {
+  if (event.path2 === '') return undefined;
+  return isSymlink(event) ? event.path : event.path2;
+}

@@ -1,0 +1,194 @@
+import { formatTime } from '../../../detection/time.ts';
+import { DESCRIPTOR, HEADER, OPEN, PATH, SCALAR, SOCKET } from '../layout.ts';
+import {
+  addressFamily,
+  atFlags,
+  cloneFlags,
+  fileModes,
+  memfdFlags,
+  O_ACCMODE,
+  O_CREAT,
+  O_RDONLY,
+  O_WRONLY,
+  openFlags,
+  ptraceRequest,
+  resultName,
+} from '../numbers.ts';
+import { familyOf } from '../system-calls.ts';
+import { type FieldContext, type FieldTable, type Getter, plain } from './context.ts';
+
+const path: Getter = (event) => event.path;
+const path2: Getter = (event) => event.path2 || undefined;
+const directoryFd: Getter = (event) => event.i32(event.shape === 'open' ? OPEN.directory_fd : PATH.directory_fd);
+const pathMode: Getter = (event) => fileModes.of(event.u64(PATH.argument));
+const pathFlags: Getter = (event) => atFlags.of(event.u64(PATH.argument));
+const scalar =
+  (index: number): Getter =>
+  (event) =>
+    event.u64(SCALAR.arguments + 8 * index);
+const text: Getter = (event) => event.string(SCALAR.text) || undefined;
+const descriptor: Getter = (event) => event.i32(DESCRIPTOR.fd);
+const directoryFd2: Getter = (event) => event.i32(PATH.directory_fd2);
+const socketFd: Getter = (event) => event.i32(SOCKET.fd);
+
+const OPEN_ARGUMENTS: Readonly<Record<string, Getter>> = {
+  name: path,
+  path,
+  filename: path,
+  fd: (event) => event.result,
+  dirfd: directoryFd,
+  flags: (event) => openFlags(event.u32(OPEN.flags)),
+  mode: (event) => fileModes.of(event.u32(OPEN.mode)),
+  dev: (event) => event.u32(OPEN.dev),
+  ino: (event) => event.u64(OPEN.ino),
+};
+const CHMOD: Readonly<Record<string, Getter>> = {
+  filename: path,
+  name: path,
+  path,
+  dirfd: directoryFd,
+  mode: pathMode,
+};
+const REMOVE: Readonly<Record<string, Getter>> = { path, name: path, dirfd: directoryFd, flags: pathFlags };
+const MOVE: Readonly<Record<string, Getter>> = {
+  oldpath: path,
+  newpath: path2,
+  olddirfd: directoryFd,
+  newdirfd: directoryFd2,
+  flags: (event) => event.u64(PATH.argument),
+};
+const SYMLINK: Readonly<Record<string, Getter>> = { target: path2, linkpath: path, linkdirfd: directoryFd };
+const MKDIR: Readonly<Record<string, Getter>> = { path, name: path, dirfd: directoryFd, mode: pathMode };
+const DUP: Readonly<Record<string, Getter>> = {
+  fd: (event) => event.i32(DESCRIPTOR.fd2),
+  oldfd: descriptor,
+  newfd: (event) => event.i32(DESCRIPTOR.fd2),
+};
+const CONNECTION: Readonly<Record<string, Getter>> = { fd: socketFd };
+
+/** Falco's names of the arguments of each event type (falco-compat.md, evt.arg). */
+const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
+  open: OPEN_ARGUMENTS,
+  openat: OPEN_ARGUMENTS,
+  openat2: OPEN_ARGUMENTS,
+  creat: OPEN_ARGUMENTS,
+  open_by_handle_at: OPEN_ARGUMENTS,
+  chmod: CHMOD,
+  fchmodat: CHMOD,
+  fchmodat2: CHMOD,
+  fchmod: {
+    fd: descriptor,
+    mode: (event) => fileModes.of(event.u64(DESCRIPTOR.argument)),
+    filename: path,
+    path,
+    name: path,
+  },
+  truncate: { path, length: (event) => event.u64(PATH.argument) },
+  ftruncate: { fd: descriptor, path, length: (event) => event.u64(DESCRIPTOR.argument) },
+  unlink: REMOVE,
+  unlinkat: REMOVE,
+  rmdir: REMOVE,
+  rename: MOVE,
+  renameat: MOVE,
+  renameat2: MOVE,
+  link: MOVE,
+  linkat: { ...MOVE, flags: pathFlags },
+  symlink: SYMLINK,
+  symlinkat: SYMLINK,
+  mkdir: MKDIR,
+  mkdirat: MKDIR,
+  dup: DUP,
+  dup2: DUP,
+  dup3: { ...DUP, flags: (event) => openFlags(event.u64(DESCRIPTOR.argument)) },
+  finit_module: {
+    fd: descriptor,
+    uargs: (event) => event.string(DESCRIPTOR.text),
+    flags: (event) => event.u64(DESCRIPTOR.argument),
+    path,
+  },
+  init_module: { uargs: text, length: scalar(1) },
+  delete_module: { name: text, flags: (event) => openFlags(event.u64(SCALAR.arguments + 8)) },
+  setns: { fd: descriptor, nstype: (event) => cloneFlags.of(event.u64(DESCRIPTOR.argument)), path },
+  unshare: { flags: (event) => cloneFlags.of(event.u64(SCALAR.arguments)) },
+  ptrace: {
+    request: (event) => ptraceRequest(event.u64(SCALAR.arguments)),
+    pid: scalar(1),
+    addr: scalar(2),
+    data: scalar(3),
+  },
+  setuid: { uid: scalar(0) },
+  memfd_create: { name: text, flags: (event) => memfdFlags.of(event.u64(SCALAR.arguments + 8)) },
+  socket: {
+    domain: (event) => addressFamily(event.u16(SOCKET.asked)),
+    type: (event) => event.u16(SOCKET.asked + 2),
+    proto: (event) => event.u16(SOCKET.asked + 4),
+  },
+  connect: CONNECTION,
+  accept: CONNECTION,
+  accept4: CONNECTION,
+  bind: CONNECTION,
+  listen: { ...CONNECTION, backlog: (event) => event.u32(SOCKET.argument) },
+};
+
+function argumentGetter(
+  argument: string | undefined,
+  context: FieldContext,
+  eventType: string | undefined,
+): Getter | undefined {
+  if (argument === undefined) return undefined;
+  if (argument === 'res') return (event) => (event.result >= 0 ? event.result : resultName(event.result));
+  if (eventType === 'setuid' && argument === 'uid')
+    return (event) => context.users.of(event.u64(SCALAR.arguments)) ?? String(event.u64(SCALAR.arguments));
+  if (eventType !== undefined) return ARGUMENTS[eventType]?.[argument];
+  return (event) => ARGUMENTS[event.typeName]?.[argument]?.(event);
+}
+
+function namedArguments(event: Parameters<Getter>[0]): string {
+  const named = Object.entries(ARGUMENTS[event.typeName] ?? {}).map(
+    ([name, getter]) => `${name}=${getter(event) ?? '<NA>'}`,
+  );
+  return [`res=${event.result}`, ...named].join(' ');
+}
+
+/** True for the kinds of open that a field is about; no value on other events. */
+function onOpen(test: (flags: number, event: Parameters<Getter>[0]) => boolean): Getter {
+  return (event) => (event.shape === 'open' ? test(event.u32(OPEN.flags), event) : undefined);
+}
+
+const CATEGORIES: Readonly<Record<string, string>> = {
+  open: 'file',
+  path: 'file',
+  descriptor: 'file',
+  socket: 'net',
+  scalar: 'other',
+};
+
+export const EVENT_FIELDS: FieldTable = {
+  'evt.num': plain((event) => event.number),
+  'evt.type': plain((event) => event.typeName),
+  'syscall.type': plain((event) => event.typeName),
+  'evt.type.is': (argument) => (event) => (event.typeName === argument ? 1 : 0),
+  'evt.category': plain((event) => CATEGORIES[familyOf(event.typeName) ?? ''] ?? 'process'),
+  'evt.source': plain(() => 'syscall'),
+  'evt.is_async': plain(() => false),
+  'evt.dir': plain(() => '<'),
+  'evt.hostname': (_argument, context) => () => context.hostname,
+  'evt.rawtime': (_argument, context) => (event) => context.clock.wallNs(event.u64(HEADER.time_ns)),
+  'evt.time': (_argument, context) => (event) => formatTime(context.clock.wallNs(event.u64(HEADER.time_ns))),
+  'evt.time.iso8601': (_argument, context) => (event) => formatTime(context.clock.wallNs(event.u64(HEADER.time_ns))),
+  'evt.datetime': (_argument, context) => (event) => formatTime(context.clock.wallNs(event.u64(HEADER.time_ns))),
+  'evt.res': plain((event) => resultName(event.result)),
+  'evt.rawres': plain((event) => event.result),
+  'evt.failed': plain((event) => event.result < 0),
+  'evt.count': plain(() => 1),
+  'evt.count.error': plain((event) => (event.result < 0 ? 1 : 0)),
+  'evt.count.exit': plain(() => 1),
+  'evt.is_open_read': plain(onOpen((flags) => (flags & O_ACCMODE) !== O_WRONLY)),
+  'evt.is_open_write': plain(onOpen((flags) => (flags & O_ACCMODE) !== O_RDONLY)),
+  'evt.is_open_create': plain(onOpen((flags) => (flags & O_CREAT) !== 0)),
+  'evt.is_open_exec': plain(onOpen((flags, event) => (flags & O_CREAT) !== 0 && (event.u32(OPEN.mode) & 0o111) !== 0)),
+  'evt.arg': argumentGetter,
+  'evt.args': plain(namedArguments),
+  'evt.info': plain(namedArguments),
+  'evt.abspath': (argument) => (argument === 'dst' ? path2 : path),
+};

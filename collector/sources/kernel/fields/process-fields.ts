@@ -1,0 +1,151 @@
+import type { FieldValue } from '../../../detection/detection.ts';
+import { EXE_FLAGS, HEADER } from '../layout.ts';
+import { capabilities } from '../numbers.ts';
+import { ancestor, type Process } from '../process.ts';
+import type { ProcessTable } from '../process-table.ts';
+import { type ArgumentGetter, type FieldContext, type FieldTable, type Getter, plain } from './context.ts';
+import { kindName } from './descriptor-fields.ts';
+
+const NO_LOGIN = 0xffffffff;
+/** Digits of a container id that people read. */
+const SHORT_ID = 12;
+
+/** A fact of the event's process; no value if nothing is known of it. */
+function own(read: (process: Process) => FieldValue | undefined): ArgumentGetter {
+  return plain((event) => (event.process.known ? read(event.process) : undefined));
+}
+
+/** A fact of the parent. */
+function parent(read: (process: Process) => FieldValue | undefined): ArgumentGetter {
+  return plain((event) => (event.process.parent?.known ? read(event.process.parent) : undefined));
+}
+
+/** A fact of the n-th ancestor; without an index, of all of them. */
+function ancestors(
+  read: (process: Process) => string | undefined,
+  all?: (table: ProcessTable, process: Process) => readonly string[],
+): ArgumentGetter {
+  return (argument, context) => {
+    if (argument !== undefined) {
+      const n = Number(argument);
+      return (event) => {
+        const found = ancestor(event.process, n);
+        return found?.known ? read(found) : undefined;
+      };
+    }
+    if (all !== undefined) return (event) => all(context.table, event.process);
+    return (event) => {
+      const values: string[] = [];
+      for (let at = event.process.parent; at !== undefined; at = at.parent) {
+        const value = read(at);
+        if (value !== undefined) values.push(value);
+      }
+      return values;
+    };
+  };
+}
+
+const executable = (process: Process): string | undefined => process.argv[0];
+const flag = (name: string): ArgumentGetter => {
+  const bit = EXE_FLAGS.get(name)!;
+  return own((process) => (process.exeFlags & bit) !== 0);
+};
+
+function sessionLeader(context: FieldContext, read: (process: Process) => FieldValue | undefined): Getter {
+  return (event) => {
+    for (let at: Process | undefined = event.process; at !== undefined; at = at.parent) {
+      if (at.vpid === event.process.sessionId && at.pidNamespace === event.process.pidNamespace) return read(at);
+    }
+    return undefined;
+  };
+}
+
+function standardStream(index: 0 | 1 | 2): ArgumentGetter {
+  return own((process) => kindName(process.stdioKinds[index]));
+}
+
+function variable(entries: readonly string[], name: string): string | undefined {
+  return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+export const PROCESS_FIELDS: FieldTable = {
+  'proc.pid': plain((event) => event.u32(HEADER.pid)),
+  'proc.ppid': own((process) => process.parentPid),
+  'proc.vpid': own((process) => process.vpid),
+  'proc.pvpid': own((process) => process.vparentPid),
+  'proc.sid': own((process) => process.sessionId),
+  'proc.pgid': own((process) => process.processGroupId),
+  'proc.vpgid': own((process) => process.processGroupId),
+  'proc.is_vpgid_leader': own((process) => process.processGroupId === process.vpid),
+  'proc.is_pgid_leader': own((process) => process.processGroupId === process.vpid),
+  'proc.is_sid_leader': own((process) => process.sessionId === process.vpid),
+  'proc.name': own((process) => process.comm),
+  'proc.exe': own(executable),
+  'proc.exepath': own((process) => process.exePath),
+  'proc.args': (argument) =>
+    argument === undefined
+      ? (event) => (event.process.known ? event.process.args : undefined)
+      : (event) => event.process.argv[Number(argument) + 1],
+  'proc.cmdline': own((process) => process.cmdline),
+  'proc.exeline': own((process) => process.argv.join(' ')),
+  'proc.cmdnargs': own((process) => Math.max(process.argv.length - 1, 0)),
+  'proc.cmdlenargs': own((process) => process.argv.slice(1).reduce((sum, argument) => sum + argument.length, 0)),
+  'proc.cwd': own((process) => (process.cwd === undefined || process.cwd === '/' ? process.cwd : `${process.cwd}/`)),
+  'proc.env': (argument) =>
+    argument === undefined
+      ? (event) => (event.process.known ? event.process.env.join(' ') : undefined)
+      : (event) => variable(event.process.env, argument),
+  'proc.tty': own((process) => process.tty),
+  'proc.pname': parent((process) => process.comm),
+  'proc.pexe': parent(executable),
+  'proc.pexepath': parent((process) => process.exePath),
+  'proc.pcmdline': parent((process) => process.cmdline),
+  'proc.aname': ancestors(
+    (process) => process.comm,
+    (table, process) => table.ancestorNames(process),
+  ),
+  'proc.aexe': ancestors(executable),
+  'proc.aexepath': ancestors((process) => process.exePath),
+  'proc.acmdline': ancestors((process) => process.cmdline),
+  'proc.aargs': ancestors((process) => process.args),
+  'proc.apid': ancestors((process) => String(process.pid)),
+  'proc.sname': (_argument, context) => sessionLeader(context, (process) => process.comm),
+  'proc.sid.exe': (_argument, context) => sessionLeader(context, executable),
+  'proc.sid.exepath': (_argument, context) => sessionLeader(context, (process) => process.exePath),
+  'proc.duration': plain((event) =>
+    event.process.known ? event.u64(HEADER.time_ns) - event.process.startTimeNs : undefined,
+  ),
+  'proc.ppid.duration': plain((event) =>
+    event.process.parent?.known ? event.u64(HEADER.time_ns) - event.process.parent.startTimeNs : undefined,
+  ),
+  'proc.pid.ts': (_argument, context) => (event) => context.clock.wallNs(event.process.execTimeNs),
+  'proc.ppid.ts': (_argument, context) => (event) =>
+    event.process.parent === undefined ? undefined : context.clock.wallNs(event.process.parent.execTimeNs),
+  'proc.is_exe_upper_layer': flag('upper_layer'),
+  'proc.is_exe_from_memfd': flag('memfd'),
+  'proc.exe_ino': own((process) => process.exeIno),
+  'proc.exe_ino.ctime': own((process) => process.exeCtimeNs),
+  'proc.exe_ino.mtime': own((process) => process.exeMtimeNs),
+  'proc.exe_ino.ctime_duration_proc_start': (_argument, context) => (event) =>
+    event.process.known && event.process.exeCtimeNs > 0n
+      ? Number(context.clock.wallNs(event.process.execTimeNs) - event.process.exeCtimeNs)
+      : undefined,
+  'proc.stdin.type': standardStream(0),
+  'proc.stdout.type': standardStream(1),
+  'proc.stderr.type': standardStream(2),
+  'thread.tid': plain((event) => event.u32(HEADER.tid)),
+  'thread.ismain': plain((event) => event.u32(HEADER.tid) === event.u32(HEADER.pid)),
+  'thread.cgroups': own((process) => process.cgroup),
+  'thread.cap_permitted': own((process) => capabilities(process.capPermitted)),
+  'thread.cap_effective': own((process) => capabilities(process.capEffective)),
+  'thread.cap_inheritable': own((process) => capabilities(process.capInheritable)),
+  'user.uid': plain((event) => event.u32(HEADER.uid)),
+  'user.name': (_argument, context) => (event) => context.users.of(event.u32(HEADER.uid)),
+  'user.loginuid': own((process) => (process.loginuid === NO_LOGIN ? -1 : process.loginuid)),
+  'user.loginname': (_argument, context) => (event) =>
+    event.process.known && event.process.loginuid !== NO_LOGIN ? context.users.of(event.process.loginuid) : undefined,
+  'group.gid': plain((event) => event.u32(HEADER.gid)),
+  'group.name': (_argument, context) => (event) => context.groups.of(event.u32(HEADER.gid)),
+  'container.id': own((process) => process.containerId.slice(0, SHORT_ID)),
+  'container.full_id': own((process) => process.containerId),
+};

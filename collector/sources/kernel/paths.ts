@@ -1,0 +1,45 @@
+/** Joins and tidies paths as text: `.`, `..` and repeated slashes go, symbolic links are not looked at. */
+export function absolutePath(directory: string, path: string): string {
+  return tidyPath(path.startsWith('/') ? (directory === '' ? path : `${directory}${path}`) : `${directory}/${path}`);
+}
+
+/** The same for a path that is absolute already. A path without anything to tidy comes back as it is. */
+export function tidyPath(path: string): string {
+  if (!/\/(?:\.{0,2}(?:\/|$))/.test(path) || path === '/') return path;
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
+const CAPACITY = 4096;
+
+/** Remembers joined paths, so that a process that opens the same relative names again costs no new string. */
+export class PathJoiner {
+  #byDirectory = new Map<string, Map<string, string>>();
+  #size = 0;
+
+  join(directory: string, path: string): string {
+    const joined = this.#byDirectory.get(directory)?.get(path);
+    if (joined !== undefined) return joined;
+    return this.#add(directory, path);
+  }
+
+  #add(directory: string, path: string): string {
+    if (this.#size >= CAPACITY) {
+      this.#byDirectory = new Map();
+      this.#size = 0;
+    }
+    let names = this.#byDirectory.get(directory);
+    if (names === undefined) {
+      names = new Map();
+      this.#byDirectory.set(directory, names);
+    }
+    const joined = absolutePath(directory, path);
+    names.set(path, joined);
+    this.#size++;
+    return joined;
+  }
+}

@@ -1,0 +1,277 @@
+import { containerIdOf } from './container-id.ts';
+import { FORK, HEADER, PROCESS } from './layout.ts';
+import { Memory } from './memory.ts';
+import { adopt, type Process, unknownProcess } from './process.ts';
+
+/** An exited process stays this long for its events that are still on their way. */
+const LINGER_NS = 3e9;
+/** A process table that cannot keep up must not spend its time on asking: so many look-ups in the kernel a second. */
+const HEALS_PER_SECOND = 500;
+
+export interface ProcessTableOptions {
+  readonly capacity: number;
+  /** Names of the environment variables to keep. */
+  readonly captureEnv: ReadonlySet<string>;
+  /** Process records of one process, or of all with pid 0: the kernel's task iterator. Empty if there is no such process. */
+  readonly read: (pid: number) => Uint8Array;
+}
+
+/** What the table did, cumulative. */
+export interface ProcessTableCounts {
+  healed: number;
+  evicted: number;
+  missed: number;
+}
+
+/**
+ * The processes of this machine, by pid: filled from the running system, kept by fork, execution and exit events. Every event carries
+ * the start time and the execution count of its process, so an entry that a lost event made stale is seen, and read again.
+ */
+export class ProcessTable {
+  readonly counts: ProcessTableCounts = { healed: 0, evicted: 0, missed: 0 };
+  /** Rises with every change of a name: what was derived from names is stale then. */
+  generation = 0;
+  readonly #processes = new Map<number, Process>();
+  readonly #exited: Process[] = [];
+  readonly #capacity: number;
+  readonly #captureEnv: ReadonlySet<string>;
+  readonly #read: (pid: number) => Uint8Array;
+  #healsLeft = HEALS_PER_SECOND;
+
+  constructor(options: ProcessTableOptions) {
+    this.#capacity = options.capacity;
+    this.#captureEnv = options.captureEnv;
+    this.#read = options.read;
+  }
+
+  get size(): number {
+    return this.#processes.size;
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Takes in every running process. Parents come before their children: links are made in a second pass. */
+  fill(): void {
+    const found: { process: Process; parentPid: number }[] = [];
+    this.#eachRecord(0, (memory, at) => {
+      const process = this.#fromRecord(memory, at);
+      this.#processes.set(process.pid, process);
+      found.push({ process, parentPid: memory.u32[(at + PROCESS.parent_pid) >>> 2]! });
+    });
+    for (const { process, parentPid } of found) {
+      const parent = this.#processes.get(parentPid);
+      if (parent !== process) process.parent = parent;
+    }
+    for (const { process } of found) process.depth = depthOf(process);
+  }
+
+  /** The process of an event: from the table if the entry is the right one, else asked of the kernel. */
+  of(memory: Memory, at: number): Process {
+    const pid = memory.u32[(at + HEADER.pid) >>> 2]!;
+    const startTimeNs = memory.u64(at + HEADER.start_time_ns);
+    const execId = memory.u32[(at + HEADER.exec_id) >>> 2]!;
+    const process = this.#processes.get(pid);
+    if (
+      process !== undefined &&
+      process.startTimeNs === startTimeNs &&
+      (process.execId === execId || execId < process.execId)
+    )
+      return process;
+    return this.#heal(pid, startTimeNs, execId);
+  }
+
+  /** An execution: the process has a new image. */
+  onExec(memory: Memory, at: number): Process {
+    const fresh = this.#fromRecord(memory, at);
+    const before = this.#processes.get(fresh.pid);
+    const same = before !== undefined && before.startTimeNs === fresh.startTimeNs;
+    this.#put(fresh);
+    adopt(fresh, same && before.parent !== undefined ? before.parent : this.#parentOf(memory, at));
+    fresh.execTimeNs = memory.u64(at + HEADER.time_ns);
+    this.generation++;
+    return fresh;
+  }
+
+  /** A new process: a copy of the caller until it executes something else. */
+  onFork(memory: Memory, at: number, caller: Process): void {
+    const parentPid = memory.u32[(at + FORK.parent_pid) >>> 2]!;
+    const parentStartNs = memory.u64(at + FORK.parent_start_time_ns);
+    const parent = parentPid === caller.pid ? caller : this.#known(parentPid, parentStartNs);
+    const child: Process = {
+      ...caller,
+      pid: memory.u32[(at + FORK.child_pid) >>> 2]!,
+      startTimeNs: memory.u64(at + FORK.child_start_time_ns),
+      execTimeNs: memory.u64(at + FORK.child_start_time_ns),
+      vpid: memory.u32[(at + FORK.child_vpid) >>> 2]!,
+      pidNamespace: memory.u32[(at + FORK.child_pid_namespace) >>> 2]!,
+      parentPid,
+      vparentPid: caller.vpid,
+      exitTimeNs: 0,
+      ancestorGeneration: -1,
+    };
+    this.#put(child);
+    adopt(child, parent);
+  }
+
+  onExit(process: Process, timeNs: number): void {
+    process.exitTimeNs = timeNs;
+    this.#exited.push(process);
+  }
+
+  /** Once a second: forgets the processes that ended a while ago, and allows look-ups again. @param nowNs of the kernel's clock */
+  tick(nowNs: number): void {
+    this.#healsLeft = HEALS_PER_SECOND;
+    let gone = 0;
+    for (const process of this.#exited) {
+      if (process.exitTimeNs > nowNs - LINGER_NS) break;
+      if (this.#processes.get(process.pid) === process) this.#processes.delete(process.pid);
+      gone++;
+    }
+    this.#exited.splice(0, gone);
+  }
+
+  /** Names of all ancestors, nearest first. The array is made again only after a name changed. */
+  ancestorNames(process: Process): readonly string[] {
+    if (process.ancestorGeneration === this.generation) return process.ancestorNames;
+    const names: string[] = [];
+    for (let at = process.parent; at !== undefined; at = at.parent) names.push(at.comm);
+    process.ancestorNames = names;
+    process.ancestorGeneration = this.generation;
+    return names;
+  }
+
+  #known(pid: number, startTimeNs: number): Process | undefined {
+    const process = this.#processes.get(pid);
+    return process !== undefined && process.startTimeNs === startTimeNs ? process : undefined;
+  }
+
+  #parentOf(memory: Memory, at: number): Process | undefined {
+    return this.#known(memory.u32[(at + PROCESS.parent_pid) >>> 2]!, memory.u64(at + PROCESS.parent_start_time_ns));
+  }
+
+  #heal(pid: number, startTimeNs: number, execId: number): Process {
+    this.counts.missed++;
+    if (this.#healsLeft > 0) {
+      this.#healsLeft--;
+      const healed = this.#readOne(pid);
+      if (healed !== undefined && healed.startTimeNs === startTimeNs) {
+        this.counts.healed++;
+        return healed;
+      }
+    }
+    const unknown = unknownProcess(pid, startTimeNs, execId);
+    this.#put(unknown);
+    return unknown;
+  }
+
+  #readOne(pid: number): Process | undefined {
+    let found: Process | undefined;
+    this.#eachRecord(pid, (memory, at) => {
+      found = this.#fromRecord(memory, at);
+      this.#put(found);
+      adopt(found, this.#parentOf(memory, at));
+      this.generation++;
+    });
+    return found;
+  }
+
+  #put(process: Process): void {
+    this.#processes.delete(process.pid);
+    if (this.#processes.size >= this.#capacity) this.#evict();
+    this.#processes.set(process.pid, process);
+  }
+
+  /** The table is full: the longest dead goes, else the entry longest unchanged; if it still lives, its next event brings it back. */
+  #evict(): void {
+    const dead = this.#exited.shift();
+    if (dead !== undefined && this.#processes.get(dead.pid) === dead) {
+      this.#processes.delete(dead.pid);
+      return;
+    }
+    for (const pid of this.#processes.keys()) {
+      this.#processes.delete(pid);
+      this.counts.evicted++;
+      return;
+    }
+  }
+
+  #eachRecord(pid: number, visit: (memory: Memory, at: number) => void): void {
+    const bytes = this.#read(pid);
+    const memory = new Memory(new Uint8Array(bytes).buffer);
+    for (let at = 0; at < bytes.length; at += memory.u16[(at + HEADER.size) >>> 1]!) visit(memory, at);
+  }
+
+  #fromRecord(memory: Memory, at: number): Process {
+    const u32 = (offset: number): number => memory.u32[(at + offset) >>> 2]!;
+    const text = (offset: number): string => {
+      const start = memory.u16[(at + offset) >>> 1]!;
+      return memory.bytes.toString('utf8', at + start, at + start + memory.u16[((at + offset) >>> 1) + 1]!);
+    };
+    const comm = memory.bytes.toString('utf8', at + PROCESS.comm, at + PROCESS.comm + 16).replace(/\0.*$/s, '');
+    const argv = splitStrings(text(PROCESS.argv));
+    const args = argv.slice(1).join(' ');
+    const cgroup = text(PROCESS.cgroup);
+    const startTimeNs = memory.u64(at + HEADER.start_time_ns);
+    return {
+      pid: u32(HEADER.pid),
+      startTimeNs,
+      execId: u32(HEADER.exec_id),
+      execTimeNs: startTimeNs,
+      parent: undefined,
+      parentPid: u32(PROCESS.parent_pid),
+      depth: 0,
+      vpid: u32(PROCESS.vpid),
+      vparentPid: u32(PROCESS.vparent_pid),
+      sessionId: u32(PROCESS.session_id),
+      processGroupId: u32(PROCESS.process_group_id),
+      pidNamespace: u32(PROCESS.pid_namespace),
+      mntNamespace: u32(PROCESS.mnt_namespace),
+      comm,
+      exePath: text(PROCESS.exe_path) || undefined,
+      argv,
+      args,
+      cmdline: args === '' ? comm : `${comm} ${args}`,
+      env:
+        this.#captureEnv.size === 0
+          ? []
+          : splitStrings(text(PROCESS.env)).filter((entry) => this.#captureEnv.has(entry.slice(0, entry.indexOf('=')))),
+      cwd: text(PROCESS.cwd) || undefined,
+      cgroup: cgroup || undefined,
+      containerId: containerIdOf(cgroup),
+      uid: u32(PROCESS.uid),
+      gid: u32(PROCESS.gid),
+      loginuid: u32(PROCESS.loginuid),
+      tty: u32(PROCESS.tty),
+      capInheritable: memory.big64(at + PROCESS.cap_inheritable),
+      capPermitted: memory.big64(at + PROCESS.cap_permitted),
+      capEffective: memory.big64(at + PROCESS.cap_effective),
+      exeIno: memory.big64(at + PROCESS.exe_ino),
+      exeCtimeNs: memory.big64(at + PROCESS.exe_ctime_ns),
+      exeMtimeNs: memory.big64(at + PROCESS.exe_mtime_ns),
+      exeFlags: u32(PROCESS.exe_flags),
+      stdioKinds: [
+        memory.bytes[at + PROCESS.stdio_kind]!,
+        memory.bytes[at + PROCESS.stdio_kind + 1]!,
+        memory.bytes[at + PROCESS.stdio_kind + 2]!,
+      ],
+      exitTimeNs: 0,
+      known: true,
+      ancestorNames: [],
+      ancestorGeneration: -1,
+    };
+  }
+}
+
+/** Strings that each end in a NUL, the last perhaps without. */
+function splitStrings(text: string): string[] {
+  if (text === '') return [];
+  return (text.endsWith('\0') ? text.slice(0, -1) : text).split('\0');
+}
+
+function depthOf(process: Process): number {
+  let depth = 0;
+  for (let at = process.parent; at !== undefined && depth < 1000; at = at.parent) depth++;
+  return depth;
+}

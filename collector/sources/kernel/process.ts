@@ -1,0 +1,115 @@
+/** How long a chain of ancestors is kept; an endless chain of forks must not keep every process it ever had. */
+export const MAX_ANCESTORS = 64;
+
+/** What is known of a process. Identity is pid and start time; `execId` says which of its images this describes. */
+export interface Process {
+  readonly pid: number;
+  readonly startTimeNs: number;
+  execId: number;
+  /** When this image started: the execution's time, or the process's start if it was there before the agent. */
+  execTimeNs: number;
+  /** The process that started it, kept even after its exit: the lineage is who did it, not who adopted it. */
+  parent: Process | undefined;
+  parentPid: number;
+  /** Length of the chain of parents, at most {@link MAX_ANCESTORS}. */
+  depth: number;
+  vpid: number;
+  vparentPid: number;
+  sessionId: number;
+  processGroupId: number;
+  pidNamespace: number;
+  mntNamespace: number;
+  comm: string;
+  exePath: string | undefined;
+  argv: readonly string[];
+  /** comm and the arguments after the first, joined by blanks: proc.cmdline. */
+  cmdline: string;
+  /** The arguments after the first: proc.args. */
+  args: string;
+  env: readonly string[];
+  cwd: string | undefined;
+  cgroup: string | undefined;
+  /** All digits, or `host`. */
+  containerId: string;
+  uid: number;
+  gid: number;
+  /** 4294967295 if unset. */
+  loginuid: number;
+  tty: number;
+  capInheritable: bigint;
+  capPermitted: bigint;
+  capEffective: bigint;
+  exeIno: bigint;
+  exeCtimeNs: bigint;
+  exeMtimeNs: bigint;
+  exeFlags: number;
+  /** enum file_kind of descriptors 0, 1, 2 when the image started. */
+  stdioKinds: readonly [number, number, number];
+  /** When the last thread ended; 0 while it runs. */
+  exitTimeNs: number;
+  /** False for a process that an event named but nothing is known of. */
+  known: boolean;
+  /** For proc.aname without an index: names of all ancestors, as of the table's generation below. */
+  ancestorNames: readonly string[];
+  ancestorGeneration: number;
+}
+
+/** A process of which only the identity is known. */
+export function unknownProcess(pid: number, startTimeNs: number, execId: number): Process {
+  return {
+    pid,
+    startTimeNs,
+    execId,
+    execTimeNs: startTimeNs,
+    parent: undefined,
+    parentPid: 0,
+    depth: 0,
+    vpid: pid,
+    vparentPid: 0,
+    sessionId: 0,
+    processGroupId: 0,
+    pidNamespace: 0,
+    mntNamespace: 0,
+    comm: '',
+    exePath: undefined,
+    argv: [],
+    cmdline: '',
+    args: '',
+    env: [],
+    cwd: undefined,
+    cgroup: undefined,
+    containerId: 'host',
+    uid: 0,
+    gid: 0,
+    loginuid: 0xffffffff,
+    tty: 0,
+    capInheritable: 0n,
+    capPermitted: 0n,
+    capEffective: 0n,
+    exeIno: 0n,
+    exeCtimeNs: 0n,
+    exeMtimeNs: 0n,
+    exeFlags: 0,
+    stdioKinds: [0, 0, 0],
+    exitTimeNs: 0,
+    known: false,
+    ancestorNames: [],
+    ancestorGeneration: -1,
+  };
+}
+
+/** The n-th ancestor: 0 is the process itself, 1 its parent. */
+export function ancestor(process: Process, n: number): Process | undefined {
+  let at: Process | undefined = process;
+  for (let i = 0; i < n && at !== undefined; i++) at = at.parent;
+  return at;
+}
+
+/** Hangs a process below its parent, and cuts the chain where it gets longer than {@link MAX_ANCESTORS}. */
+export function adopt(process: Process, parent: Process | undefined): void {
+  process.parent = parent;
+  process.depth = parent === undefined ? 0 : Math.min(parent.depth + 1, MAX_ANCESTORS);
+  if (process.depth < MAX_ANCESTORS) return;
+  const oldest = ancestor(process, MAX_ANCESTORS);
+  if (oldest !== undefined) oldest.parent = undefined;
+}

@@ -1,0 +1,43 @@
+import type { Memory } from './memory.ts';
+
+const SLOT_BITS = 14;
+const SLOTS = 1 << SLOT_BITS;
+const SLOT_WORDS = 64;
+
+/**
+ * Turns bytes of a record into strings without allocating for those seen lately: paths repeat. Direct-mapped, so its size is fixed
+ * (16,384 strings of up to 256 bytes, 4 MiB of keys) and a string pushes out the one in its place.
+ *
+ * Strings in records begin at a multiple of 8 and are padded with zeros (event.h), so that hashing and comparing go by words.
+ */
+export class StringCache {
+  readonly #keys = new Uint32Array(SLOTS * SLOT_WORDS);
+  readonly #lengths = new Uint16Array(SLOTS);
+  readonly #strings: string[] = new Array<string>(SLOTS).fill('');
+
+  /**
+   * @param at offset of the first byte in `memory`
+   * @param length in bytes
+   * @returns the bytes as UTF-8; what is not UTF-8 becomes U+FFFD
+   */
+  get(memory: Memory, at: number, length: number): string {
+    const words = (length + 3) >>> 2;
+    if (words > SLOT_WORDS) return memory.bytes.toString('utf8', at, at + length);
+    const u32 = memory.u32;
+    const first = at >>> 2;
+    let hash = length;
+    for (let i = first; i < first + words; i++) hash = Math.imul((hash << 5) ^ (hash >>> 27) ^ u32[i]!, 0x9e3779b1);
+    const slot = (hash ^ (hash >>> 13)) >>> (32 - SLOT_BITS);
+    const key = slot * SLOT_WORDS;
+    if (this.#lengths[slot] === length) {
+      let i = 0;
+      while (i < words && this.#keys[key + i] === u32[first + i]) i++;
+      if (i === words) return this.#strings[slot]!;
+    }
+    this.#keys.set(u32.subarray(first, first + words), key);
+    this.#lengths[slot] = length;
+    const text = memory.bytes.toString('utf8', at, at + length);
+    this.#strings[slot] = text;
+    return text;
+  }
+}

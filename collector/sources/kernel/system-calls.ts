@@ -1,0 +1,92 @@
+import { EVENT_TYPES, FAMILIES, INTEREST, SYSCALL_ABIS, SYSCALL_TABLE_ENTRIES } from './layout.ts';
+
+type Family = 'open' | 'path' | 'descriptor' | 'socket' | 'scalar';
+
+interface SystemCall {
+  readonly family: Family;
+  /** Numbers on x86-64, on arm64 (absent: the call does not exist there) and for 32-bit programs on x86. */
+  readonly x64: number;
+  readonly arm64?: number;
+  readonly i386?: number;
+}
+
+/** What the probe can collect at the exit of a system call, by evt.type. Executions, forks and exits have hooks of their own. */
+const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
+  open: { family: 'open', x64: 2, i386: 5 },
+  openat: { family: 'open', x64: 257, arm64: 56, i386: 295 },
+  openat2: { family: 'open', x64: 437, arm64: 437, i386: 437 },
+  creat: { family: 'open', x64: 85, i386: 8 },
+  open_by_handle_at: { family: 'open', x64: 304, arm64: 265, i386: 342 },
+  chmod: { family: 'path', x64: 90, i386: 15 },
+  fchmodat: { family: 'path', x64: 268, arm64: 53, i386: 306 },
+  fchmodat2: { family: 'path', x64: 452, arm64: 452, i386: 452 },
+  truncate: { family: 'path', x64: 76, arm64: 45, i386: 92 },
+  unlink: { family: 'path', x64: 87, i386: 10 },
+  unlinkat: { family: 'path', x64: 263, arm64: 35, i386: 301 },
+  rmdir: { family: 'path', x64: 84, i386: 40 },
+  rename: { family: 'path', x64: 82, i386: 38 },
+  renameat: { family: 'path', x64: 264, arm64: 38, i386: 302 },
+  renameat2: { family: 'path', x64: 316, arm64: 276, i386: 353 },
+  link: { family: 'path', x64: 86, i386: 9 },
+  linkat: { family: 'path', x64: 265, arm64: 37, i386: 303 },
+  symlink: { family: 'path', x64: 88, i386: 83 },
+  symlinkat: { family: 'path', x64: 266, arm64: 36, i386: 304 },
+  mkdir: { family: 'path', x64: 83, i386: 39 },
+  mkdirat: { family: 'path', x64: 258, arm64: 34, i386: 296 },
+  fchmod: { family: 'descriptor', x64: 91, arm64: 52, i386: 94 },
+  ftruncate: { family: 'descriptor', x64: 77, arm64: 46, i386: 93 },
+  dup: { family: 'descriptor', x64: 32, arm64: 23, i386: 41 },
+  dup2: { family: 'descriptor', x64: 33, i386: 63 },
+  dup3: { family: 'descriptor', x64: 292, arm64: 24, i386: 330 },
+  finit_module: { family: 'descriptor', x64: 313, arm64: 273, i386: 350 },
+  setns: { family: 'descriptor', x64: 308, arm64: 268, i386: 346 },
+  socket: { family: 'socket', x64: 41, arm64: 198, i386: 359 },
+  bind: { family: 'socket', x64: 49, arm64: 200, i386: 361 },
+  connect: { family: 'socket', x64: 42, arm64: 203, i386: 362 },
+  listen: { family: 'socket', x64: 50, arm64: 201, i386: 363 },
+  accept: { family: 'socket', x64: 43, arm64: 202 },
+  accept4: { family: 'socket', x64: 288, arm64: 242, i386: 364 },
+  ptrace: { family: 'scalar', x64: 101, arm64: 117, i386: 26 },
+  unshare: { family: 'scalar', x64: 272, arm64: 97, i386: 310 },
+  setuid: { family: 'scalar', x64: 105, arm64: 146, i386: 213 },
+  init_module: { family: 'scalar', x64: 175, arm64: 105, i386: 128 },
+  delete_module: { family: 'scalar', x64: 176, arm64: 106, i386: 129 },
+  memfd_create: { family: 'scalar', x64: 319, arm64: 279, i386: 356 },
+};
+
+/** Process events come whatever the rules want: the process table lives on them. */
+const PROCESS_EVENTS = ['execve', 'execveat', 'fork', 'vfork', 'clone', 'clone3', 'procexit'] as const;
+
+/** Every evt.type that this source can deliver. */
+export const COLLECTED_EVENT_TYPES: readonly string[] = [...PROCESS_EVENTS, ...Object.keys(SYSTEM_CALLS)];
+
+/** Which family collects an event type; undefined for process events. */
+export function familyOf(eventType: string): Family | undefined {
+  return SYSTEM_CALLS[eventType]?.family;
+}
+
+/** The probe's table of interests for the wanted event types, and the families that they need as a bit set. */
+export function interestsFor(
+  wanted: ReadonlySet<string>,
+  arch: string = process.arch,
+): { interests: Uint8Array; families: number } {
+  const interests = new Uint8Array(SYSCALL_ABIS * SYSCALL_TABLE_ENTRIES * INTEREST.sizeBytes);
+  const view = new DataView(interests.buffer);
+  let families = 0;
+  const set = (abi: number, number: number | undefined, type: number, family: number): void => {
+    if (number === undefined) return;
+    const at = (abi * SYSCALL_TABLE_ENTRIES + number) * INTEREST.sizeBytes;
+    view.setUint16(at + INTEREST.type, type, true);
+    view.setUint8(at + INTEREST.family, family);
+    view.setUint8(at + INTEREST.failed, 1);
+    families |= 1 << family;
+  };
+  for (const [name, call] of Object.entries(SYSTEM_CALLS)) {
+    if (!wanted.has(name)) continue;
+    const type = EVENT_TYPES.get(name)!;
+    const family = FAMILIES.get(call.family)!;
+    set(0, arch === 'arm64' ? call.arm64 : call.x64, type, family);
+    if (arch === 'x64') set(1, call.i386, type, family);
+  }
+  return { interests, families };
+}
