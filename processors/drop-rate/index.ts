@@ -64,20 +64,15 @@ export class DropRateProcessor implements LogRecordProcessor {
       this.#onDrop('shutdown');
       return;
     }
-    const { dropped, ratio } = this.#window.update(this.#source(), this.#now());
+    const { dropped, ratio } = this.#look();
     record.setAttribute(ATTRIBUTES.eventsDropped, dropped);
     record.setAttribute(ATTRIBUTES.dropRatio, ratio);
     this.#next.onEmit(record, context);
   }
 
-  /** Looks at the counts and reports if they are above the threshold. Done by itself once a second. */
+  /** Looks at the counts and reports if they are above the threshold. Done by itself with every record and once a second. */
   check(): void {
-    if (this.#isShutdown) return;
-    const now = this.#now();
-    const loss = this.#window.update(this.#source(), now);
-    if (loss.dropped === 0 || loss.ratio <= this.#threshold || now - this.#lastReport < this.#intervalMillis) return;
-    this.#lastReport = now;
-    this.#onLoss({ ...loss, windowMillis: this.#windowMillis });
+    if (!this.#isShutdown) this.#look();
   }
 
   forceFlush(options?: { timeoutMillis?: number }): Promise<void> {
@@ -89,5 +84,17 @@ export class DropRateProcessor implements LogRecordProcessor {
     this.#isShutdown = true;
     clearInterval(this.#timer);
     await this.#next.shutdown();
+  }
+
+  #look(): Loss {
+    const now = this.#now();
+    const loss = this.#window.update(this.#source(), now);
+    const isReport = loss.dropped > 0 && loss.ratio > this.#threshold && now - this.#lastReport >= this.#intervalMillis;
+    if (isReport) {
+      // Before the call: what it raises comes back here as a record.
+      this.#lastReport = now;
+      this.#onLoss({ ...loss, windowMillis: this.#windowMillis });
+    }
+    return loss;
   }
 }

@@ -21,7 +21,8 @@ interface Sample extends LossCounts {
 export class LossWindow {
   readonly #windowMillis: number;
   readonly #stepMillis: number;
-  #samples: Sample[] = [];
+  /** Oldest first, never empty. Counts start at 0. */
+  #samples: [Sample, ...Sample[]] = [{ events: 0, dropped: 0, at: Number.NEGATIVE_INFINITY }];
 
   constructor(windowMillis: number) {
     this.#windowMillis = windowMillis;
@@ -30,13 +31,15 @@ export class LossWindow {
 
   /** Takes the counts at `at` and says what was lost in the window that ends there. */
   update(counts: LossCounts, at: number): Loss {
-    const last = this.#samples.at(-1);
-    // A collector that was started anew counts from 0 again.
-    if (last !== undefined && (counts.events < last.events || counts.dropped < last.dropped)) this.#samples = [];
+    let last = this.#samples.at(-1)!;
+    if (counts.events < last.events || counts.dropped < last.dropped) {
+      // A collector that was started anew counts from 0 again.
+      last = { events: 0, dropped: 0, at };
+      this.#samples = [last];
+    }
     this.#forgetBefore(at - this.#windowMillis);
-    const oldest = this.#samples[0] ?? { events: 0, dropped: 0 };
-    if (last === undefined || at - last.at >= this.#stepMillis || this.#samples.length === 0)
-      this.#samples.push({ ...counts, at });
+    const [oldest] = this.#samples;
+    if (at - last.at >= this.#stepMillis) this.#samples.push({ ...counts, at });
     const dropped = counts.dropped - oldest.dropped;
     const all = dropped + counts.events - oldest.events;
     return { dropped, ratio: all === 0 ? 0 : dropped / all };

@@ -1,0 +1,61 @@
+import { Writable } from 'node:stream';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { LoggerProvider } from '@opentelemetry/sdk-logs';
+import { components } from '../../collector/components.ts';
+import { toLogRecord } from '../../collector/detection/log-record.ts';
+import { createMetrics } from '../../collector/telemetry/metrics.ts';
+import type { ExporterContext } from '../../exporters/helper/index.ts';
+import { createStdoutExporter } from '../../exporters/stdout/index.ts';
+import { Store, StoreProcessor } from '../../exporters/store/index.ts';
+import { exporterContract } from '../fixtures/contract.ts';
+import { detections } from '../fixtures/detections.ts';
+import { memoryLogger } from '../fixtures/pipeline.ts';
+
+const { logger } = memoryLogger();
+const metrics = createMetrics({ defaultMetrics: false });
+const store = new Store({ path: ':memory:', max_age: 1e9, max_bytes: 1e9 }, { logger });
+const provider = new LoggerProvider({ processors: [new StoreProcessor(store)] });
+for (const one of detections(3)) provider.getLogger('test').emit(toLogRecord(one));
+store.flush();
+const batch = () => store.read(0, 10, 1e6);
+
+function context(id: string, signals: ExporterContext['signals']): ExporterContext {
+  return {
+    id,
+    signals,
+    logger,
+    metrics,
+    resource: resourceFromAttributes({}),
+    ready: () => ({ ready: true, parts: {} }),
+  };
+}
+
+const { otlp, prometheus } = components.exporters;
+// Nothing listens on port 1: an exporter must not need its receiver in order to start or to stop.
+for (const protocol of ['grpc', 'http/protobuf']) {
+  const config = () => otlp.configSchema.parse({ endpoint: 'http://127.0.0.1:1', protocol, timeout: '200ms' });
+  exporterContract(`otlp over ${protocol}`, () => otlp.create(config(), context('otlp', ['logs'])), batch);
+  exporterContract(
+    `otlp over ${protocol} with metrics`,
+    () => otlp.create(config(), context('otlp', ['logs', 'metrics'])),
+    batch,
+  );
+  exporterContract(
+    `otlp over ${protocol} for metrics alone`,
+    () => otlp.create(config(), context('otlp', ['metrics'])),
+    batch,
+  );
+}
+exporterContract(
+  'prometheus',
+  () => prometheus.create(prometheus.configSchema.parse({ port: 0 }), context('prometheus', ['metrics'])),
+  batch,
+);
+exporterContract(
+  'stdout',
+  () =>
+    createStdoutExporter({ format: 'json', color: 'never' }, context('stdout', ['logs']), {
+      stream: new Writable({ write: (_chunk, _encoding, done) => done() }),
+    }),
+  batch,
+);
