@@ -14,17 +14,61 @@ interface ErrorKind {
 }
 
 export const ERRORS = {
-  CONFIG_INVALID: { message: 'the configuration has mistakes: %s', remedy: 'correct the lines named above; `shikra run --help` names the schema', exitCode: 2 },
-  CONFIG_UNREADABLE: { message: 'the configuration file %s', remedy: 'check the path given with -c and that it may be read', exitCode: 2 },
-  RULES_INVALID: { message: 'the rules have mistakes: %s', remedy: 'correct the lines named above; nothing was started', exitCode: 2 },
-  PROBE_PRIVILEGE: { message: 'the kernel refused to load the probe: %s', remedy: 'run as root, or grant CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH', exitCode: 1 },
-  PROBE_NO_BTF: { message: 'this kernel publishes no type information (%s)', remedy: 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y (5.8 or newer; every current distribution has it)', exitCode: 1 },
-  PROBE_LOCKDOWN: { message: 'this kernel is locked down: %s', remedy: 'boot with lockdown=integrity or none; confidentiality mode forbids reading kernel memory from BPF', exitCode: 1 },
-  PROBE_LOAD: { message: 'the probe did not load: %s', remedy: 'run `shikra doctor`; it says which program the kernel refuses and why', exitCode: 1 },
-  PROBE_NOT_BUILT: { message: 'the native part is missing: %s', remedy: 'run `npm start` or `npm test` once as root: both build it', exitCode: 1 },
-  COLLECTOR_DIED: { message: 'the collector thread stopped: %s', remedy: 'nothing is left attached to the kernel; start again and report the message', exitCode: 1 },
-  STORE_UNUSABLE: { message: 'the detection store cannot be used: %s', remedy: 'check service.store.path, its permissions and the free space', exitCode: 1 },
-  ADDRESS_IN_USE: { message: 'cannot listen on %s', remedy: 'stop what listens there or set another endpoint', exitCode: 1 },
+  CONFIG_INVALID: {
+    message: 'the configuration has mistakes: %s',
+    remedy: 'correct the lines named above; `shikra run --help` names the schema',
+    exitCode: 2,
+  },
+  CONFIG_UNREADABLE: {
+    message: 'the configuration file %s',
+    remedy: 'check the path given with -c and that it may be read',
+    exitCode: 2,
+  },
+  RULES_INVALID: {
+    message: 'the rules have mistakes: %s',
+    remedy: 'correct the lines named above; nothing was started',
+    exitCode: 2,
+  },
+  PROBE_PRIVILEGE: {
+    message: 'the kernel refused to load the probe: %s',
+    remedy: 'run as root, or grant CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH',
+    exitCode: 1,
+  },
+  PROBE_NO_BTF: {
+    message: 'this kernel publishes no type information (%s)',
+    remedy: 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y (5.18 or newer; every current distribution has it)',
+    exitCode: 1,
+  },
+  PROBE_LOCKDOWN: {
+    message: 'this kernel is locked down: %s',
+    remedy: 'boot with lockdown=integrity or none; confidentiality mode forbids reading kernel memory from BPF',
+    exitCode: 1,
+  },
+  PROBE_LOAD: {
+    message: 'the probe did not load: %s',
+    remedy: 'run `shikra doctor`; it says which program the kernel refuses and why',
+    exitCode: 1,
+  },
+  PROBE_NOT_BUILT: {
+    message: 'the native part is missing: %s',
+    remedy: 'run `npm start` or `npm test` once as root: both build it',
+    exitCode: 1,
+  },
+  COLLECTOR_DIED: {
+    message: 'the collector thread stopped: %s',
+    remedy: 'nothing is left attached to the kernel; start again and report the message',
+    exitCode: 1,
+  },
+  STORE_UNUSABLE: {
+    message: 'the detection store cannot be used: %s',
+    remedy: 'check service.store.path, its permissions and the free space',
+    exitCode: 1,
+  },
+  ADDRESS_IN_USE: {
+    message: 'cannot listen on %s',
+    remedy: 'stop what listens there or set another endpoint',
+    exitCode: 1,
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -43,7 +87,10 @@ export class ShikraError extends Error {
    */
   constructor(code: ErrorCode, detail: string, options?: ErrorOptions) {
     const kind: ErrorKind = ERRORS[code];
-    super(kind.message.replace('%s', () => detail), options);
+    super(
+      kind.message.replace('%s', () => detail),
+      options,
+    );
     this.name = 'ShikraError';
     this.code = code;
     this.detail = detail;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { absent, type Check, notOk, ok } from './check.ts';
 
-const OLDEST_KERNEL = [5, 8] as const;
+const OLDEST_KERNEL = [5, 18] as const;
 const BTF = '/sys/kernel/btf/vmlinux';
 
 /** Bit numbers as in linux/capability.h, and what each is for. */
@@ -30,7 +30,11 @@ export function checkKernel(kernel: string): Check {
   const [oldestMajor, oldestMinor] = OLDEST_KERNEL;
   const isNewEnough = major > oldestMajor || (major === oldestMajor && minor >= oldestMinor);
   if (isNewEnough) return ok('kernel', kernel);
-  return notOk('kernel', kernel, `use ${OLDEST_KERNEL.join('.')} or newer: older ones have no BPF ring buffer`);
+  return notOk(
+    'kernel',
+    kernel,
+    `use ${OLDEST_KERNEL.join('.')} or newer: older ones cannot walk a path of any depth (bpf_loop) nor read the arguments of running processes (bpf_copy_from_user_task)`,
+  );
 }
 
 export function checkBtf(isThere: boolean): Check {

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -187,6 +188,19 @@ static bool make_rings(struct probe *probe, uint32_t cpus_per_ring)
 	return true;
 }
 
+/* The verifier gives up with EAGAIN when a signal comes; a profiler's or a child's must not decide whether the probe loads. */
+static int load_undisturbed(struct bpf_object *object)
+{
+	sigset_t all, before;
+	int result;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	result = bpf_object__load(object);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
 static bool load(struct probe *probe, const struct probe_options *options, struct probe_error *error)
 {
 	struct settings settings = { .wakeup_bytes = options->wakeup_bytes, .env = options->env };
@@ -207,7 +221,7 @@ static bool load(struct probe *probe, const struct probe_options *options, struc
 		fail(error, "open", EINVAL, "the object's settings are not what this addon was built for");
 		return false;
 	}
-	result = bpf_object__load(probe->object);
+	result = load_undisturbed(probe->object);
 	if (result) {
 		fail(error, "load", result, "the kernel refused the programs: %s", strerror(-result));
 		return false;
@@ -482,8 +496,9 @@ int probe_test(const void *bytes, size_t size, struct probe_test *tests)
 			bpf_object__close(object);
 			return count;
 		}
-		result = bpf_object__load(object);
+		result = load_undisturbed(object);
 		tests[count].ok = result == 0;
+		tests[count].detail[0] = 0;
 		if (result)
 			snprintf(tests[count].detail, sizeof(tests[count].detail), "%s: ...%s", strerror(-result), error.log + (log_used > 800 ? log_used - 800 : 0));
 		count++;

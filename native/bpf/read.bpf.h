@@ -108,60 +108,66 @@ static long walk_step(__u32 index, struct walk *walk)
 	return 0;
 }
 
-/*
- * Appends a path as the root of its mount namespace sees it. With across false: the path inside its file system.
- * Names of files that belong to no namespace (memfd, pipe, a detached mount) come without a leading '/' dropped: what there is.
- * A walk cut by length keeps the end of the path, which names the file, and is marked.
- */
-static __noinline long walk_path(struct scratch *scratch, struct vfsmount *vfsmount, struct dentry *dentry, bool across)
-{
-	struct walk walk = { .dentry = dentry, .buffer = scratch->path, .position = PATH_MAX_BYTES };
+/* Results of write_path: the length, and how the walk ended above it. */
+#define WALKED_LENGTH(walked) ((walked) & PATH_BUFFER_MASK)
+#define WALKED_END(walked) ((__u32)((__u64)(walked) >> 32))
 
+/*
+ * Writes a path into the record at an offset: as the root of its mount namespace sees it, or (across false) inside its file system.
+ * A file that has no place there (memfd, pipe) is named by its dentry alone. A walk cut by length keeps the end, which names the file.
+ * A global function: the verifier looks at it once, not at each of its callers; it takes no kernel pointers, so where to start stands in
+ * the scratch. Negative: unreadable.
+ */
+__noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
+{
+	struct walk walk = { .position = PATH_MAX_BYTES };
+	struct dentry_part part = {};
+	__u32 position, length;
+	char *to;
+
+	if (!scratch)
+		return -1;
+	walk.buffer = scratch->path;
+	walk.dentry = scratch->walk_from.dentry;
+	to = scratch->record + (offset & (RECORD_STRINGS_BYTES - 1));
 	if (across) {
-		walk.mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+		walk.mount = (void *)scratch->walk_from.mnt - bpf_core_field_offset(struct mount, mnt);
 		if (read_mount(&walk.at, walk.mount))
 			return -1;
 	}
 	bpf_loop(MAX_PATH_STEPS, walk_step, &walk, 0);
 	if (walk.end == WALK_FAILED)
 		return -1;
-	return (__u64)walk.end << 32 | walk.position;
+	position = walk.position;
+	if (position < PATH_MAX_BYTES) {
+		length = PATH_MAX_BYTES - position;
+		if (bpf_probe_read_kernel(to, length & PATH_BUFFER_MASK, scratch->path + (position & (PATH_MAX_BYTES - 1))))
+			return -1;
+		return (__u64)walk.end << 32 | length;
+	}
+	if (walk.end == WALK_DETACHED && across && !read_dentry(&part, scratch->walk_from.dentry) && part.length > 1 && part.length < 256 &&
+	    !bpf_probe_read_kernel(to, part.length & 255, part.name))
+		return (__u64)walk.end << 32 | (part.length & 255);
+	*to = '/';
+	return (__u64)walk.end << 32 | 1;
 }
 
 static __always_inline void append_walked(struct record *record, struct str_ref *ref, __u32 slot, struct vfsmount *mnt, struct dentry *dentry, bool across)
 {
-	long walked = walk_path(record->scratch, mnt, dentry, across);
-	__u32 position = walked & PATH_BUFFER_MASK;
-	__u32 end = (__u64)walked >> 32;
-	__u32 length;
+	long walked;
+
+	record->scratch->walk_from.mnt = mnt;
+	record->scratch->walk_from.dentry = dentry;
+	walked = write_path(record->scratch, record->offset, across);
 
 	if (walked < 0) {
 		mark_unreadable(record, slot);
 		string_none(ref);
 		return;
 	}
-	if (end == WALK_TOO_LONG || end == WALK_GOES_ON)
+	if (WALKED_END(walked) == WALK_TOO_LONG || WALKED_END(walked) == WALK_GOES_ON)
 		record->header->truncated |= 1 << slot;
-	if (position >= PATH_MAX_BYTES) {
-		/* nothing but the root; a file without a place is named by its dentry alone */
-		struct dentry_part part = {};
-
-		if (end == WALK_DETACHED && across && !read_dentry(&part, dentry) && part.length > 1 && part.length < 256 &&
-		    !bpf_probe_read_kernel(string_start(record), part.length & 255, part.name)) {
-			string_end(record, ref, part.length & 255);
-			return;
-		}
-		*string_start(record) = '/';
-		string_end(record, ref, 1);
-		return;
-	}
-	length = PATH_MAX_BYTES - position;
-	if (bpf_probe_read_kernel(string_start(record), length & PATH_BUFFER_MASK, record->scratch->path + (position & (PATH_MAX_BYTES - 1)))) {
-		mark_unreadable(record, slot);
-		string_none(ref);
-		return;
-	}
-	string_end(record, ref, length);
+	string_end(record, ref, WALKED_LENGTH(walked));
 }
 
 /* The path of an open file. */

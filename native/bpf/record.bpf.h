@@ -13,6 +13,7 @@
 struct scratch {
 	__u32 busy;
 	__u32 padding;
+	struct { struct vfsmount *mnt; struct dentry *dentry; } walk_from;
 	char path[PATH_MAX_BYTES * 2]; /* a path is built from its end towards the middle */
 	char record[RECORD_STRINGS_BYTES + RECORD_SLACK_BYTES];
 };

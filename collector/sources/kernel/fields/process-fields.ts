@@ -3,7 +3,7 @@ import { EXE_FLAGS, HEADER } from '../layout.ts';
 import { capabilities } from '../numbers.ts';
 import { ancestor, type Process } from '../process.ts';
 import type { ProcessTable } from '../process-table.ts';
-import { type ArgumentGetter, type FieldContext, type FieldTable, type Getter, plain } from './context.ts';
+import { type ArgumentGetter, type FieldTable, type Getter, plain } from './context.ts';
 import { kindName } from './descriptor-fields.ts';
 
 const NO_LOGIN = 0xffffffff;
@@ -51,7 +51,7 @@ const flag = (name: string): ArgumentGetter => {
   return own((process) => (process.exeFlags & bit) !== 0);
 };
 
-function sessionLeader(context: FieldContext, read: (process: Process) => FieldValue | undefined): Getter {
+function sessionLeader(read: (process: Process) => FieldValue | undefined): Getter {
   return (event) => {
     for (let at: Process | undefined = event.process; at !== undefined; at = at.parent) {
       if (at.vpid === event.process.sessionId && at.pidNamespace === event.process.pidNamespace) return read(at);
@@ -109,9 +109,9 @@ export const PROCESS_FIELDS: FieldTable = {
   'proc.acmdline': ancestors((process) => process.cmdline),
   'proc.aargs': ancestors((process) => process.args),
   'proc.apid': ancestors((process) => String(process.pid)),
-  'proc.sname': (_argument, context) => sessionLeader(context, (process) => process.comm),
-  'proc.sid.exe': (_argument, context) => sessionLeader(context, executable),
-  'proc.sid.exepath': (_argument, context) => sessionLeader(context, (process) => process.exePath),
+  'proc.sname': plain(sessionLeader((process) => process.comm)),
+  'proc.sid.exe': plain(sessionLeader(executable)),
+  'proc.sid.exepath': plain(sessionLeader((process) => process.exePath)),
   'proc.duration': plain((event) =>
     event.process.known ? event.u64(HEADER.time_ns) - event.process.startTimeNs : undefined,
   ),
