@@ -21,7 +21,8 @@ function parseV4(text: string, start = 0, end = text.length): number {
       address = address * 256 + part;
       part = NONE;
     } else {
-      if (code < 48 || code > 57) return NONE;
+      // A leading zero would mean octal to some readers; it is no address.
+      if (code < 48 || code > 57 || part === 0) return NONE;
       part = part === NONE ? code - 48 : part * 10 + code - 48;
       if (part > 255) return NONE;
     }

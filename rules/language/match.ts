@@ -50,7 +50,7 @@ function oneValue(check: TypedCheck): Test {
   const tests = values.map((value) => testOf(check, operator, [value]));
   return (value) => {
     let matches = 0;
-    for (const test of tests) if (test(value)) matches++;
+    for (let i = 0; i < tests.length; i++) if (tests[i]!(value)) matches++;
     if (modifier === 'allof') return matches === tests.length;
     return modifier === 'oneof' ? matches === 1 : matches > 0;
   };

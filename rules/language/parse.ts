@@ -63,6 +63,7 @@ export function parseOperandAt(text: string, offset: number): Operand | undefine
 /** Falco's limit for rules: parentheses, negations and transformers inside each other. */
 export const DEEPEST = 1000;
 
+const KEYWORDS: ReadonlySet<string> = new Set(['and', 'or', 'not']);
 const CONDITION_START = "a field, a macro name, 'not' or '('";
 
 class Parser {
@@ -127,7 +128,10 @@ class Parser {
     if (operand !== undefined) return this.#check(operand);
     const start = this.#scanner.offset;
     const name = this.#scanner.identifier();
-    if (name === undefined) throw this.#unexpected(CONDITION_START);
+    if (name === undefined || KEYWORDS.has(name)) {
+      this.#scanner.offset = start;
+      throw this.#unexpected(CONDITION_START);
+    }
     return { kind: 'macro', name, span: this.#scanner.spanFrom(start) };
   }
 

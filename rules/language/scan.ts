@@ -124,7 +124,7 @@ export class Scanner {
 
   /** What comes next, cut short, for messages. */
   next(): string {
-    if (this.atEnd()) return 'the end of the condition';
+    if (this.atEnd()) return 'end of the condition';
     const word = /^[^\s()]+|^[\s\S]/.exec(this.text.slice(this.offset, this.offset + LONGEST_SHOWN))?.[0] ?? '';
     return `'${word}'`;
   }
