@@ -379,6 +379,18 @@ static __always_inline void read_socket(struct socket_info *info, struct sock *s
 	info->remote_port = swap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
+/* A path ends at its NUL; an abstract name begins with one and has its length, and is written with an @ in its place. */
+static __always_inline void end_unix_path(struct record *record, struct str_ref *ref, __u32 length)
+{
+	char *path = string_start(record);
+
+	if (!path[0])
+		path[0] = '@';
+	else if (length && !path[(length - 1) & 127])
+		length--;
+	string_end(record, ref, length);
+}
+
 /* The path that a unix socket is bound to: its own, or (a client's is rarely bound) its peer's. */
 static __always_inline void append_unix_path(struct record *record, struct str_ref *ref, __u32 slot, struct sock *sk)
 {
@@ -401,7 +413,7 @@ static __always_inline void append_unix_path(struct record *record, struct str_r
 	if (bpf_probe_read_kernel(string_start(record), length & 127, (void *)address + bpf_core_type_size(struct unix_address) + 2))
 		mark_unreadable(record, slot);
 	else
-		string_end(record, ref, length & 127);
+		end_unix_path(record, ref, length & 127);
 }
 
 static __always_inline __u32 device_of(struct inode *inode)

@@ -73,7 +73,7 @@ int BPF_PROG(collect_socket, struct pt_regs *regs, long result)
 			append_unix_path(&record, &event->unix_path, 0, sk);
 	}
 	if (!event->unix_path.length && event->asked.family == AF_UNIX && type != EVENT_SOCKET && call.arguments[2] > 2)
-		append_user_bytes(&record, &event->unix_path, 0, (void *)call.arguments[1] + 2, (call.arguments[2] - 2) & 127, 127);
+		append_user_string(&record, &event->unix_path, 0, (void *)call.arguments[1] + 2);
 	record_submit(&record);
 	return 0;
 }

@@ -1,0 +1,78 @@
+import { hostname } from 'node:os';
+import type { FieldValue } from '../../collector/detection/detection.ts';
+import type { EventView } from '../../collector/sources/kernel/event-view.ts';
+import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
+import { HEADER } from '../../collector/sources/kernel/layout.ts';
+import { KernelSource, type KernelSourceOptions } from '../../collector/sources/kernel/source.ts';
+import { COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
+import { findField } from '../../rules/index.ts';
+
+export type Fields = Readonly<Record<string, FieldValue | undefined>>;
+
+export interface CapturedEvent {
+  readonly type: string;
+  readonly pid: number;
+  readonly spellings: readonly string[];
+  readonly unreadable: number;
+  readonly truncated: number;
+  readonly abi: number;
+  /** Values of the fields that the capture was asked for. */
+  readonly fields: Fields;
+}
+
+/** The kernel source of the agent, on the real kernel, in this process: what a trigger caused is looked at when the trigger has ended. */
+export class Capture {
+  readonly source: KernelSource;
+  readonly #resolver: KernelFields;
+  #visit: (event: EventView) => void = () => {};
+
+  constructor(options: Partial<KernelSourceOptions> & { eventTypes?: readonly string[] } = {}) {
+    this.source = new KernelSource({ ringPreset: 4, cpusPerRing: 1, processTableEntries: 65_536, captureEnv: [], ...options });
+    const { table, clock, users, groups } = this.source;
+    this.#resolver = new KernelFields({ table, clock, users, groups, hostname: hostname() });
+    this.source.load(new Set(options.eventTypes ?? COLLECTED_EVENT_TYPES));
+    this.source.start(
+      (event) => this.#visit(event),
+      () => {},
+    );
+  }
+
+  /** Runs `act`, then returns the events that were caused by the process whose pid it returns. */
+  of<Result extends { pid: number }>(act: () => Result, names: readonly string[] = []): { result: Result; events: CapturedEvent[] } {
+    const events: CapturedEvent[] = [];
+    this.#visit = (event) => events.push(this.#copy(event, names));
+    this.drain();
+    events.length = 0;
+    const result = act();
+    this.drain();
+    this.#visit = () => {};
+    return { result, events: events.filter(({ pid }) => pid === result.pid) };
+  }
+
+  drain(): void {
+    while (this.source.drain());
+  }
+
+  close(): void {
+    this.source.close();
+  }
+
+  #copy(event: EventView, names: readonly string[]): CapturedEvent {
+    return {
+      type: event.typeName,
+      pid: event.u32(HEADER.pid),
+      spellings: event.paths.slice(0, event.spellings),
+      unreadable: event.memory.bytes[event.at + HEADER.unreadable]!,
+      truncated: event.memory.bytes[event.at + HEADER.truncated]!,
+      abi: event.memory.bytes[event.at + HEADER.abi]!,
+      fields: Object.fromEntries(names.map((name) => [name, this.#value(event, name)])),
+    };
+  }
+
+  #value(event: EventView, text: string): FieldValue | undefined {
+    const [, name, argument] = /^([^[]+)(?:\[(.*)\])?$/.exec(text)!;
+    const found = findField(name!, argument);
+    if (found === undefined) throw new Error(`no field ${text}`);
+    return this.#resolver.getter(found.reference, event.typeName)?.(event);
+  }
+}
