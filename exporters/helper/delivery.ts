@@ -20,6 +20,7 @@ export interface DeliveryDeps {
 type State = 'new' | 'running' | 'draining' | 'stopped';
 
 const JITTER = 0.2;
+const LEAST_SHUTDOWN_MILLIS = 1000;
 /** Even a receiver that asks for an hour is asked again after this. */
 const LONGEST_WAIT_MILLIS = 5 * 60_000;
 
@@ -73,6 +74,7 @@ export class Delivery {
     this.#state = 'running';
     this.#metrics.declareExporter(this.#id);
     this.#cursor = this.#store.openCursor(this.#id);
+    this.#showQueue();
     await this.#exporter.start();
     this.#unsubscribe = this.#store.onStored(() => this.#wakeUp());
     this.#loop = this.#run();
@@ -117,10 +119,18 @@ export class Delivery {
     }
     this.#state = 'stopped';
     this.#unsubscribe();
-    await this.#exporter
+    await this.#shutDownExporter(Math.max(LEAST_SHUTDOWN_MILLIS, deadlineMillis));
+    this.#store.closeCursor(this.#id);
+  }
+
+  /** The official OTLP exporter waits for its own retries when it shuts down; the agent does not wait for them. */
+  async #shutDownExporter(limitMillis: number): Promise<void> {
+    const limit = new AbortController();
+    const done = this.#exporter
       .shutdown()
       .catch((error: unknown) => this.#logger.warn({ err: error }, 'the exporter did not shut down cleanly'));
-    this.#store.closeCursor(this.#id);
+    await Promise.race([done, this.#clock.sleep(limitMillis, limit.signal)]);
+    limit.abort();
   }
 
   async #run(): Promise<void> {
@@ -190,7 +200,7 @@ export class Delivery {
         'the receiver refused detections; they are kept as dead letters',
       );
     }
-    this.#metrics.exporterQueueSize.set({ exporter: this.#id }, this.#store.backlog(this.#id));
+    this.#showQueue();
     return true;
   }
 
@@ -252,8 +262,12 @@ export class Delivery {
     if (count > 0) this.#metrics.exporterRecords.inc({ exporter: this.#id, outcome }, count);
   }
 
-  #wakeUp(): void {
+  #showQueue(): void {
     this.#metrics.exporterQueueSize.set({ exporter: this.#id }, this.#store.backlog(this.#id));
+  }
+
+  #wakeUp(): void {
+    this.#showQueue();
     this.#wake.resolve();
     this.#wake = Promise.withResolvers<void>();
   }

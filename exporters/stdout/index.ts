@@ -14,6 +14,7 @@ export interface StdoutDeps {
 
 /** What may wait for a reader that is slow. Beyond it lines are dropped and counted; the detections are in the store. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+const MAX_DRAIN_MILLIS = 1000;
 
 /** Detections on the terminal, or as JSON lines in a pipe, from now on. A reader that goes away (`| head`) ends the printing, not the agent. */
 export function createStdoutExporter(
@@ -25,6 +26,7 @@ export function createStdoutExporter(
   const { id, logger, metrics } = context;
   const format = formatter(config, stream.isTTY === true, environment);
   let open = false;
+  let started = false;
 
   const onError = (error: NodeJS.ErrnoException) => {
     open = false;
@@ -35,7 +37,8 @@ export function createStdoutExporter(
   return {
     kind: 'live',
     async start() {
-      if (open) return;
+      if (started) return;
+      started = true;
       open = true;
       metrics.declareExporter(id);
       stream.on('error', onError);
@@ -52,11 +55,22 @@ export function createStdoutExporter(
     async shutdown() {
       if (!open) return;
       open = false;
-      // An empty write calls back after all before it is out.
-      await new Promise<void>((resolve) => stream.write('', () => resolve()));
-      stream.off('error', onError);
+      // The error handler stays: a pipe may break when the last lines are already with the system.
+      await drained(stream);
     },
   };
+}
+
+/** Resolves when all is written, or after a second: a reader that has stopped reading must not hold up the end. */
+function drained(stream: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, MAX_DRAIN_MILLIS);
+    // An empty write calls back after all before it is out.
+    stream.write('', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function formatter(

@@ -9,6 +9,10 @@ export interface Removed {
 
 /** So many rows a pass: a pass must not hold up the event loop. */
 const ROWS_PER_PASS = 5000;
+/** Some 6 MB: enough for the reserve and for new rows. */
+const ROWS_FOR_ROOM = 1500;
+const ROWS_PER_STEP = 250;
+const PAGES_PER_STEP = 200;
 const DEAD_LETTERS_KEPT = 10_000;
 /** Room is made down to this part of the limit, so that the next row does not call for room again. */
 const LOW_WATER = 0.9;
@@ -63,6 +67,28 @@ export class Retention {
     }
     this.#removeDeadLetters(now);
     this.#database.exec('PRAGMA incremental_vacuum(2000)');
+    return { rows: before - this.rows, undelivered };
+  }
+
+  /** Rows that every exporter has, which may go when room is needed. */
+  hasDelivered(cursors: ReadonlyMap<string, number>, lastSeq: number): boolean {
+    const oldest = this.#nth.get(0) as { seq: number } | undefined;
+    return oldest !== undefined && oldest.seq <= Math.min(lastSeq, ...cursors.values());
+  }
+
+  /** On a full disk: the oldest that every exporter has go, however young they are, and the file shrinks by them. */
+  makeRoom(cursors: ReadonlyMap<string, number>, lastSeq: number): Removed {
+    const delivered = Math.min(lastSeq, ...cursors.values());
+    const before = this.rows;
+    const undelivered = new Map<string, number>();
+    // In small steps, each brought into the file before the next: the log must not grow beyond the room that the reserve gave.
+    for (let removed = 0; removed < ROWS_FOR_ROOM; removed += ROWS_PER_STEP) {
+      this.#removeUpTo(Math.min(delivered, this.#seqAt(ROWS_PER_STEP - 1)), cursors, undelivered);
+      this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    }
+    for (let left = this.#pragma('freelist_count'); left > 0; left -= PAGES_PER_STEP) {
+      this.#database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP}); PRAGMA wal_checkpoint(TRUNCATE)`);
+    }
     return { rows: before - this.rows, undelivered };
   }
 

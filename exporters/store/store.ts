@@ -11,6 +11,7 @@ import type { Metrics } from '../../collector/telemetry/metrics.ts';
 import type { StoreConfig } from './config.ts';
 import { Origins } from './origins.ts';
 import { encodeRecord } from './record-codec.ts';
+import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
 import { migrate } from './schema.ts';
 import { type DetectionRow, StoredDetection } from './stored-detection.ts';
@@ -78,6 +79,7 @@ export class Store {
   readonly #database: DatabaseSync;
   readonly #origins: Origins;
   readonly #retention: Retention;
+  readonly #reserve: Reserve;
   readonly #logger: Logger;
   readonly #metrics: Metrics | undefined;
   readonly #now: () => number;
@@ -95,6 +97,9 @@ export class Store {
   #rowsSinceRetention = 0;
   #nextRetention: number;
   #lastLossReport = Number.NEGATIVE_INFINITY;
+  #lastError: unknown;
+  /** The reserve went into moving a cursor and must be earned back. */
+  #reserveSpent = false;
   #closed = false;
 
   /** @throws ShikraError STORE_UNUSABLE if the file cannot be made, opened or understood */
@@ -107,6 +112,7 @@ export class Store {
       this.#database = openDatabase(config.path);
       this.#origins = new Origins(this.#database);
       this.#retention = new Retention(this.#database, config);
+      this.#reserve = new Reserve(config.path);
       this.#insert = this.#database.prepare(
         `INSERT INTO detections (uid, time, stored_at, rule, priority, source, detection, record, resource, scope)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`,
@@ -176,6 +182,7 @@ export class Store {
     const batch = this.#pending;
     const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
     if (written === undefined) {
+      if (isDiskFull(this.#lastError)) this.#makeRoom();
       this.#scheduleRetry();
       return false;
     }
@@ -203,8 +210,9 @@ export class Store {
 
   /** Everything up to `seq` is delivered. Throws if the disk fails; the exporter then delivers again what it has delivered already. */
   advance(exporter: string, seq: number): void {
-    this.#advance.run(exporter, seq);
+    this.#insist(() => this.#advance.run(exporter, seq));
     this.#cursors.set(exporter, seq);
+    if (this.#reserveSpent) this.#makeRoom();
   }
 
   /** How many detections an exporter has before it. */
@@ -230,7 +238,7 @@ export class Store {
   deadLetter(exporter: string, items: readonly StoredDetection[], reason: string): void {
     const last = items.at(-1);
     if (last === undefined) return;
-    this.#transaction(() => {
+    const bury = () => {
       for (const { row } of items) {
         this.#bury.run(
           exporter,
@@ -245,7 +253,8 @@ export class Store {
         );
       }
       this.#advance.run(exporter, last.seq);
-    });
+    };
+    this.#insist(() => this.#transaction(bury));
     this.#cursors.set(exporter, last.seq);
   }
 
@@ -301,12 +310,8 @@ export class Store {
         'the store is full: detections were removed before this exporter could deliver them',
       );
     }
+    this.#reserve.take();
     this.#showSize();
-  }
-
-  /** Lets the file grow to so many pages and no further, with the error of a full disk: a test's way to have one. */
-  limitPages(pages: number): void {
-    this.#database.exec(`PRAGMA max_page_count = ${pages}`);
   }
 
   /** Writes what is pending and closes the file. What cannot be written is lost, and counted. */
@@ -384,6 +389,7 @@ export class Store {
     try {
       return work();
     } catch (error) {
+      this.#lastError = error;
       this.#metrics?.storeErrors.inc({ operation });
       this.#logger.error(
         { err: error, pending: this.#pending.length },
@@ -393,13 +399,42 @@ export class Store {
     }
   }
 
+  /** If the disk is full, room must come from what every exporter has already. */
+  #makeRoom(): void {
+    if (!this.#retention.hasDelivered(this.#cursors, this.#lastSeq)) return;
+    const removed = this.#attempt('retention', () => {
+      this.#useReserve();
+      const rows = this.#retention.makeRoom(this.#cursors, this.#lastSeq);
+      this.#reserveSpent = false;
+      this.#reserve.take();
+      return rows;
+    });
+    if (removed !== undefined) this.#metrics?.storeRecords.inc({ outcome: 'expired' }, removed.rows);
+  }
+
+  /** A small write that must succeed even on a full disk: without it nothing could be delivered, and no room ever made. */
+  #insist<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#useReserve();
+      this.#reserveSpent = true;
+      return work();
+    }
+  }
+
+  /** Gives the reserve to the database, and starts the log over: what it held is in the file then. */
+  #useReserve(): void {
+    this.#reserve.release();
+    this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  }
+
   #scheduleRetry(): void {
     this.#metrics?.storePending.set(this.#pending.length);
     if (this.#closed) return;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
-      // If the disk is full, room must come from what every exporter has already.
-      this.retain();
       this.flush();
     }, this.#retryMillis);
     this.#retryMillis = Math.min(this.#retryMillis * 2, LAST_RETRY_MILLIS);
@@ -437,10 +472,19 @@ function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
   // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
   database.exec(
-    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216',
+    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 256',
   );
   migrate(database);
   return database;
+}
+
+const SQLITE_FULL = 13;
+const SQLITE_IOERR = 10;
+
+/** SQLite reports a full disk as FULL or, when it meets it while it grows the log, as an I/O error of any kind. */
+function isDiskFull(error: unknown): boolean {
+  const code = (error as { errcode?: number } | undefined)?.errcode ?? 0;
+  return (code & 0xff) === SQLITE_FULL || (code & 0xff) === SQLITE_IOERR;
 }
 
 function messageOf(error: unknown): string {

@@ -207,3 +207,34 @@ it("waits as long as gRPC's RetryInfo asks, and takes RESOURCE_EXHAUSTED without
   assert.equal(await pipeline.forceFlush(), true);
   assert.equal(pipeline.store.deadLetters('otlp').length, 1);
 });
+
+for (const [protocol, serve] of [
+  ['grpc', serveGrpc],
+  ['http/protobuf', serveHttp],
+] as const) {
+  it(`takes address, headers and compression for ${protocol} from OpenTelemetry's own variables`, async (test) => {
+    const receiver = new OtlpReceiver();
+    const server = await serve(receiver);
+    const before = { ...process.env };
+    Object.assign(process.env, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: server.url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-token=secret',
+      OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+    });
+    test.after(() => {
+      process.env = before;
+    });
+    const pipeline = await startPipeline({
+      store: join(temporaryFolder(test), 'store.db'),
+      exporters: { otlp: { headers: { 'x-tenant': 'one' } } },
+    });
+    test.after(() => Promise.all([pipeline.shutdown(0), server.close()]));
+    for (const one of detections(20)) pipeline.emit(one);
+    assert.equal(await pipeline.forceFlush(), true);
+    assert.equal(receiver.records.length, 20);
+    assert.equal(receiver.headers[0]?.['x-token'], 'secret');
+    assert.equal(receiver.headers[0]?.['x-tenant'], 'one');
+    if (protocol === 'http/protobuf') assert.equal(receiver.headers[0]?.['content-encoding'], 'gzip');
+  });
+}

@@ -1,0 +1,42 @@
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+
+/** Four times what the log may grow to before it is brought into the file (256 pages of 4 KiB). */
+const RESERVE_BYTES = 4 * 1024 * 1024;
+const CHUNK = Buffer.alloc(64 * 1024);
+
+/**
+ * A file of zeros next to the database. On a full disk SQLite can neither delete rows nor move a cursor, since both write to its log first: giving up
+ * this file makes the room for that.
+ */
+export class Reserve {
+  readonly #path: string | undefined;
+  #held = false;
+
+  constructor(databasePath: string) {
+    this.#path = databasePath === ':memory:' ? undefined : `${databasePath}-reserve`;
+    this.take();
+  }
+
+  /** Takes the room if there is so much. */
+  take(): void {
+    if (this.#path === undefined || this.#held) return;
+    let file: number | undefined;
+    try {
+      file = openSync(this.#path, 'w', 0o640);
+      for (let written = 0; written < RESERVE_BYTES; ) written += writeSync(file, CHUNK);
+      fsyncSync(file);
+      this.#held = true;
+    } catch {
+      rmSync(this.#path, { force: true });
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  /** Gives the room to the database. */
+  release(): void {
+    if (this.#path === undefined) return;
+    rmSync(this.#path, { force: true });
+    this.#held = false;
+  }
+}
