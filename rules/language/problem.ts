@@ -83,7 +83,8 @@ const SNIPPET_LEAD = 40;
 
 /** Cuts long lines around the place, and keeps tabs so that the caret stands below what it means. */
 function snippetOf(lineText: string, column: number, length: number): string {
-  const from = column - 1 > SNIPPET_WIDTH - SNIPPET_LEAD ? column - 1 - SNIPPET_LEAD : 0;
+  const isCut = lineText.length > SNIPPET_WIDTH && column > SNIPPET_LEAD;
+  const from = isCut ? column - 1 - SNIPPET_LEAD : 0;
   const shown = lineText.slice(from, from + SNIPPET_WIDTH);
   const lead = shown.slice(0, column - 1 - from).replace(/[^\t]/g, ' ');
   const carets = '^'.repeat(Math.max(1, Math.min(length, shown.length - lead.length)));

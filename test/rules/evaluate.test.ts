@@ -257,7 +257,7 @@ describe('the evaluator', () => {
     const attacks = [
       "'; process.exit(1); '",
       '"; globalThis.hacked = 1; "',
-      '${globalThis.hacked = 1}',
+      '$' + '{globalThis.hacked = 1}',
       '`',
       '\\',
       '*/',

@@ -20,13 +20,13 @@ export function interpret(expression: TypedExpression, event: TestEvent): boolea
   }
 }
 
-function valueOf(operand: TypedOperand, event: TestEvent): FieldValue | undefined {
+function valueIn(operand: TypedOperand, event: TestEvent): FieldValue | undefined {
   if (operand.kind === 'field') {
     const { name, argument } = operand.reference;
     return event[argument === undefined ? name : `${name}[${argument}]`];
   }
   const [first] = operand.arguments;
-  const value = first !== undefined && first.kind === 'field' ? valueOf(first, event) : undefined;
+  const value = first !== undefined && first.kind === 'field' ? valueIn(first, event) : undefined;
   if (operand.name === 'len') return value === undefined ? 0 : String(value).length;
   if (value === undefined) return undefined;
   if (operand.name === 'toupper') return String(value).toUpperCase();
@@ -36,11 +36,11 @@ function valueOf(operand: TypedOperand, event: TestEvent): FieldValue | undefine
 }
 
 function interpretCheck(check: TypedCheck, event: TestEvent): boolean {
-  const value = valueOf(check.left, event);
+  const value = valueIn(check.left, event);
   if (value === undefined) return false;
   if (check.operator === 'exists') return true;
   if (check.right !== undefined) {
-    const right = valueOf(check.right, event);
+    const right = valueIn(check.right, event);
     return right !== undefined && compare(check.operator, value as LiteralValue, [right as LiteralValue]);
   }
   // Both ports of a two-sided field come as text.

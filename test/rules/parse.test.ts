@@ -134,19 +134,19 @@ const operand: fc.Arbitrary<Operand> = fc.oneof(
     .map(([name, args]): Operand => ({ kind: 'transformer', name, arguments: args, argument: undefined, span })),
 );
 const literals = fc.array(literal, { maxLength: 4 }).map((items): RightSide => ({ kind: 'literals', items, span }));
-const valueOf = operand.map((inner): RightSide => ({ kind: 'value-of', operand: inner }));
+const otherField = operand.map((inner): RightSide => ({ kind: 'value-of', operand: inner }));
 const number = fc.integer().map((value): RightSide => ({ kind: 'literal', text: String(value), span }));
 const check: fc.Arbitrary<Check> = fc
   .oneof(
     fc.record({
       operator: fc.constantFrom(...NUMERIC_OPERATORS),
       modifier: fc.constant(undefined),
-      right: fc.oneof(number, valueOf),
+      right: fc.oneof(number, otherField),
     }),
     fc.record({
       operator: fc.constantFrom(...STRING_OPERATORS),
       modifier: fc.constant(undefined),
-      right: fc.oneof(literal, valueOf),
+      right: fc.oneof(literal, otherField),
     }),
     fc.record({
       operator: fc.constantFrom(...STRING_OPERATORS),
@@ -156,7 +156,7 @@ const check: fc.Arbitrary<Check> = fc
     fc.record({
       operator: fc.constantFrom('in' as const, 'intersects' as const, 'pmatch' as const),
       modifier: fc.constant(undefined),
-      right: fc.oneof(literals, valueOf),
+      right: fc.oneof(literals, otherField),
     }),
     fc.record({
       operator: fc.constant('exists' as const),

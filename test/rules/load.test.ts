@@ -1,0 +1,529 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { formatProblem, loadRules, readRuleFiles } from '../../rules/index.ts';
+import { load, matches, problemsOf, rulesetOf, ruleText } from './helper.ts';
+
+/** A rule file with one rule, as people write it. */
+function ruleFile(condition: string): string {
+  return `- rule: Example
+  desc: an example
+  condition: >
+    ${condition}
+  output: file=%fd.name
+  priority: WARNING
+`;
+}
+
+/** Mistakes and the whole text that the user sees. */
+const MISTAKES: [string, string, string[]][] = [
+  [
+    'a field that does not exist',
+    ruleFile('evt.type = open and proc.nme = bash'),
+    [
+      `rules.yaml:4:25: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': nonexistent field 'proc.nme'; did you mean 'proc.name' or 'proc.aname' or 'proc.exe'?
+        evt.type = open and proc.nme = bash
+                            ^^^^^^^^`,
+    ],
+  ],
+  [
+    'an event type that does not exist',
+    ruleFile('evt.type in (open, opnat)'),
+    [
+      `rules.yaml:4:24: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': unknown event type 'opnat'; did you mean 'openat'?
+        evt.type in (open, opnat)
+                           ^^^^^`,
+    ],
+  ],
+  [
+    'a syntax error on the second line of a folded condition',
+    ruleFile('evt.type = open\n    and and fd.name = /x'),
+    [
+      `rules.yaml:5:9: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': unexpected 'and'; expected a field, a macro name, 'not' or '('
+        and and fd.name = /x
+            ^^^`,
+    ],
+  ],
+  [
+    'a macro that is not defined',
+    `- macro: spawned\n  condition: (evt.type = execve)\n${ruleFile('spawnd and proc.name = x')}`,
+    [
+      `rules.yaml:6:5: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': undefined macro 'spawnd' used in filter; did you mean 'spawned'?
+        spawnd and proc.name = x
+        ^^^^^^`,
+    ],
+  ],
+  [
+    'an operator that the type does not have',
+    ruleFile('evt.type = open and evt.rawres contains 5'),
+    [
+      `rules.yaml:4:36: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': operator 'contains' is not supported for type INT64 of 'evt.rawres'; expected one of exists = == != in intersects < <= > >=
+        evt.type = open and evt.rawres contains 5
+                                       ^^^^^^^^`,
+    ],
+  ],
+  [
+    'values of the wrong type, all of them',
+    ruleFile('evt.type = open and fd.snet in (10.0.0.0/8, 10.0.0.1) and evt.rawres = x and evt.is_open_read = yes'),
+    [
+      `rules.yaml:4:49: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': '10.0.0.1' is not a valid value for 'fd.snet'; expected a network as address/length
+        evt.type = open and fd.snet in (10.0.0.0/8, 10.0.0.1) and evt.rawres = x and evt.is_open_read = yes
+                                                    ^^^^^^^^`,
+      `rules.yaml:4:76: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': 'x' is not a valid value for 'evt.rawres'; expected an integer
+        evt.type = open and fd.snet in (10.0.0.0/8, 10.0.0.1) and evt.rawres = x and evt.is_open_read = yes
+                                                                               ^`,
+      `rules.yaml:4:101: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': 'yes' is not a valid value for 'evt.is_open_read'; expected true or false
+        evt.type = open and fd.snet in (10.0.0.0/8, 10.0.0.1) and evt.rawres = x and evt.is_open_read = yes
+                                                                                                        ^^^`,
+    ],
+  ],
+  [
+    'an output that names no field',
+    ruleText('evt.type = open').replace('output: o', 'output: "name=%proc.nam %fd.ip 5%"'),
+    [
+      `rules.yaml:4:17: error LOAD_ERR_COMPILE_OUTPUT: rule 'R': unknown filter: 'proc.nam'; expected a field after '%'; did you mean 'proc.name' or 'proc.aname' or 'proc.pname'?
+      output: "name=%proc.nam %fd.ip 5%"
+                    ^^^^^^^^^`,
+      `rules.yaml:4:28: error LOAD_ERR_COMPILE_OUTPUT: rule 'R': field 'fd.ip' has no single value: it can stand in a condition only
+      output: "name=%proc.nam %fd.ip 5%"
+                               ^^^^^`,
+      `rules.yaml:4:35: error LOAD_ERR_COMPILE_OUTPUT: rule 'R': a lone '%' in the output; expected a field after '%'
+      output: "name=%proc.nam %fd.ip 5%"
+                                      ^`,
+    ],
+  ],
+  [
+    'an argument that is missing, or too many',
+    ruleFile('evt.type = open and evt.arg = x and proc.name[1] = y and proc.aname[x] = z'),
+    [
+      `rules.yaml:4:25: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': field 'evt.arg' needs an argument; expected evt.arg[NAME]
+        evt.type = open and evt.arg = x and proc.name[1] = y and proc.aname[x] = z
+                            ^^^^^^^`,
+      `rules.yaml:4:41: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': field 'proc.name' takes no argument
+        evt.type = open and evt.arg = x and proc.name[1] = y and proc.aname[x] = z
+                                            ^^^^^^^^^^^^`,
+      `rules.yaml:4:62: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': 'x' is not an index for field 'proc.aname'; expected proc.aname[1]
+        evt.type = open and evt.arg = x and proc.name[1] = y and proc.aname[x] = z
+                                                                 ^^^^^^^^^^^^^`,
+    ],
+  ],
+  [
+    'keys that are missing, wrong or unknown',
+    '- rule: A\n  desc: d\n  conditon: evt.type = open\n  output: o\n  priority: WARN\n- macros: x\n- 5\n',
+    [
+      `rules.yaml:1:9: error LOAD_ERR_YAML_VALIDATE: rule 'A': rule 'A' has no 'condition'
+    - rule: A
+            ^`,
+      `rules.yaml:3:3: warning LOAD_UNKNOWN_KEY: unknown key 'conditon' in a rule is ignored; did you mean 'condition'?
+      conditon: evt.type = open
+      ^^^^^^^^`,
+      `rules.yaml:5:13: error LOAD_ERR_YAML_VALIDATE: rule 'A': invalid priority 'WARN'; expected one of Emergency, Alert, Critical, Error, Warning, Notice, Informational, Debug
+      priority: WARN
+                ^^^^`,
+      `rules.yaml:6:3: warning LOAD_UNKNOWN_ITEM: unknown top level item 'macros'; expected required_engine_version, required_plugin_versions, list, macro, rule; did you mean 'macro'?
+    - macros: x
+      ^^^^^^`,
+      `rules.yaml:7:3: error LOAD_ERR_YAML_VALIDATE: an item is not a mapping; expected one of required_engine_version, required_plugin_versions, list, macro, rule
+    - 5
+      ^`,
+    ],
+  ],
+  [
+    'YAML that is none',
+    '- rule: "x\n',
+    [
+      `rules.yaml:2:1: error LOAD_ERR_YAML_PARSE: not valid YAML: Missing closing "quote
+    
+    ^`,
+    ],
+  ],
+  [
+    'a document that is no list',
+    'rule: x\n',
+    [
+      `rules.yaml:1:1: error LOAD_ERR_YAML_VALIDATE: rules content is not a YAML array of objects; expected a sequence of items: - rule: ...
+    rule: x
+    ^^^^^^^`,
+    ],
+  ],
+  [
+    'an engine and plugins that are newer',
+    '- required_engine_version: 0.99.0\n- required_plugin_versions:\n  - name: k8saudit\n    version: 9.0.0\n    alternatives:\n    - {name: other, version: 1.0.0}\n',
+    [
+      `rules.yaml:1:28: error LOAD_ERR_VALIDATE: rules require engine version 0.99.0, but engine version is 0.63.0
+    - required_engine_version: 0.99.0
+                               ^^^^^^`,
+      `rules.yaml:3:5: error LOAD_ERR_VALIDATE: plugin requirement not satisfied, must load one of: k8saudit (>= 9.0.0), other (>= 1.0.0)
+      - name: k8saudit
+        ^^^^^^^^^^^^^^`,
+    ],
+  ],
+  [
+    'a source that does not exist',
+    ruleText('evt.type = open', '  source: sycall\n'),
+    [
+      `rules.yaml:7:11: warning LOAD_UNKNOWN_SOURCE: rule 'R': unknown source 'sycall': the rule is skipped; expected one of syscall, k8s_audit; did you mean 'syscall'?
+      source: sycall
+              ^^^^^^`,
+    ],
+  ],
+  [
+    'a rule for every event',
+    ruleFile('proc.name = a'),
+    [
+      `rules.yaml:4:5: warning LOAD_NO_EVTTYPE: rule 'Example': the rule matches too many event types: every event is compared with it; expected a check such as 'evt.type in (openat, openat2)'
+        proc.name = a
+        ^`,
+    ],
+  ],
+  [
+    'a comparison with <NA>',
+    ruleText('ka.verb != "<NA>"', '  source: k8s_audit\n'),
+    [
+      `rules.yaml:3:27: warning LOAD_UNSAFE_NA_CHECK: rule 'R': comparing 'ka.verb' with <NA> never holds: a missing value makes every check false; expected 'ka.verb exists'
+      condition: "ka.verb != \\"<NA>\\""
+                              ^^^^^^^`,
+    ],
+  ],
+  [
+    'a transformer that is not there yet',
+    ruleText('getopt(proc.args, "a") in (a)'),
+    [
+      `rules.yaml:3:15: error LOAD_ERR_COMPILE_CONDITION: rule 'R': transformer 'getopt' is not supported yet
+      condition: "getopt(proc.args, \\"a\\") in (a)"
+                  ^^^^^^^^^^^^^^^^^^^^^^^^`,
+    ],
+  ],
+];
+
+describe('mistakes in rule files', () => {
+  for (const [title, text, expected] of MISTAKES) {
+    it(`are named: ${title}`, () => assert.deepEqual(problemsOf(text), expected));
+  }
+
+  it('are placed where the macro stands, once, whoever uses it', () => {
+    const text = `- macro: m\n  condition: (proc.nme = x)\n${ruleText('m')}${ruleText('m or m').replace('rule: R', 'rule: S')}`;
+    const { rules, problems } = load(text);
+    assert.equal(rules.length, 0);
+    assert.deepEqual(
+      problems.map(({ code, line, column, endColumn }) => [code, line, column, endColumn]),
+      [['LOAD_ERR_COMPILE_CONDITION', 2, 15, 23]],
+    );
+  });
+
+  it('inside a list are placed where the list is named', () => {
+    const [problem] = load(`- list: types\n  items: [open, opn]\n${ruleText('evt.type in (types)')}`).problems;
+    assert.equal(problem?.message, "unknown event type 'opn'");
+    assert.deepEqual([problem?.line, problem?.column, problem?.endColumn], [5, 28, 33]);
+  });
+
+  it('do not keep the other rules from loading', () => {
+    const { rules, problems } = load(ruleText('nonsense') + ruleText('evt.type = open').replace('rule: R', 'rule: S'));
+    assert.deepEqual(
+      rules.map(({ name }) => name),
+      ['S'],
+    );
+    assert.equal(problems.length, 1);
+  });
+
+  it('are forgiven by skip-if-unknown-filter if they are unknown names', () => {
+    const text = ruleText('evt.type = open and proc.new = x', '  skip-if-unknown-filter: true\n');
+    const { rules, problems } = load(text);
+    assert.equal(rules.length, 0);
+    assert.deepEqual(
+      problems.map(({ code, message }) => [code, message]),
+      [['LOAD_UNKNOWN_FILTER', "nonexistent field 'proc.new': the rule is skipped"]],
+    );
+  });
+
+  it('end after two hundred', () => {
+    const { problems } = load(
+      Array.from({ length: 1000 }, (_, index) => ruleText('x').replace('rule: R', `rule: R${index}`)).join(''),
+    );
+    assert.equal(problems.length, 201);
+    assert.equal(problems.at(-1)?.message, '800 more problems are not shown');
+  });
+
+  it('do not overflow the stack, however deep', () => {
+    assert.equal(load(`- a: ${'['.repeat(100_000)}`).problems[0]?.code, 'LOAD_ERR_YAML_PARSE');
+    assert.match(load(ruleText('('.repeat(100_000))).problems[0]?.message ?? '', /nested more than 1000 levels/);
+    const chain = Array.from({ length: 5000 }, (_, index) =>
+      index === 0
+        ? '- macro: m0\n  condition: proc.name = a\n'
+        : `- macro: m${index}\n  condition: not (m${index - 1} and proc.name = b)\n`,
+    ).join('');
+    const messages = load(`${chain}${ruleText('m4999')}`).problems.map(({ message }) => message);
+    assert.ok(messages.some((message) => /nests the condition more than 1000 levels deep/.test(message)));
+  });
+
+  it('do not take for ever when macros double', () => {
+    const chain = Array.from({ length: 60 }, (_, index) =>
+      index === 0
+        ? '- macro: m0\n  condition: proc.name = a\n'
+        : `- macro: m${index}\n  condition: (m${index - 1} and m${index - 1})\n`,
+    ).join('');
+    const evaluate = rulesetOf(`${chain}${ruleText('m59')}`).evaluator('open')!;
+    assert.equal(evaluate({ 'proc.name': 'a' }, 0), 0);
+    assert.equal(evaluate({ 'proc.name': 'b' }, 0), -1);
+  });
+});
+
+describe('lists', () => {
+  const lists =
+    '- list: inner\n  items: [b, "c d"]\n- list: outer\n  items: [a, inner, 5]\n- list: empty\n  items: []\n';
+  const holds = (condition: string, name: string) =>
+    rulesetOf(lists + ruleText(condition)).evaluator('open')?.({ 'proc.name': name }, 0) === 0;
+
+  it('are put in place of their names', () => {
+    for (const name of ['a', 'b', 'c d', '5']) assert.equal(holds('proc.name in (outer)', name), true, name);
+    assert.equal(holds('proc.name in (outer)', 'inner'), false);
+    assert.equal(holds('proc.name in (x, inner, y)', 'y'), true);
+    assert.equal(holds('proc.name in inner', 'b'), true);
+  });
+
+  it('leave quoted names alone', () => {
+    assert.equal(holds('proc.name in ("inner")', 'inner'), true);
+    assert.equal(holds('proc.name = "inner"', 'inner'), true);
+  });
+
+  it('take a comma along when they are empty', () => {
+    assert.equal(holds('proc.name in (empty, x)', 'x'), true);
+    assert.equal(holds('proc.name in (x, empty)', 'x'), true);
+    assert.equal(holds('proc.name in (x, empty, y)', 'y'), true);
+    assert.equal(holds('proc.name in (empty)', 'x'), false);
+  });
+
+  it('that name each other in a circle are refused', () => {
+    const { problems } = load('- list: a\n  items: [b]\n- list: b\n  items: [a]\n');
+    const errors = problems.filter(({ severity }) => severity === 'error');
+    assert.deepEqual(
+      errors.map(({ message }) => message),
+      ["reference loop in list 'a'"],
+    );
+  });
+
+  it('may hold a hundred thousand items', () => {
+    const items = Array.from({ length: 100_000 }, (_, index) => `item-${index}`);
+    const ruleset = rulesetOf(`- list: huge\n  items: [${items.join(', ')}]\n${ruleText('proc.name in (huge)')}`);
+    assert.equal(ruleset.evaluator('open')?.({ 'proc.name': 'item-99999' }, 0), 0);
+    assert.equal(ruleset.evaluator('open')?.({ 'proc.name': 'item-100000' }, 0), -1);
+  });
+});
+
+describe('macros', () => {
+  it('see only what is defined before them', () => {
+    const { problems } = load(`- macro: a\n  condition: b\n- macro: b\n  condition: proc.name = x\n${ruleText('a')}`);
+    assert.equal(problems[0]?.message, "undefined macro 'b' used in filter");
+  });
+
+  it('that are redefined later change earlier rules', () => {
+    const text = `- macro: m\n  condition: proc.name = a\n${ruleText('m')}- macro: m\n  condition: proc.name = b\n`;
+    assert.equal(rulesetOf(text).evaluator('open')!({ 'proc.name': 'b' }, 0), 0);
+  });
+
+  it('that name themselves are refused', () => {
+    const text = `- macro: m\n  condition: proc.name = a\n- macro: m\n  condition: not m\n${ruleText('m')}`;
+    assert.equal(load(text).problems[0]?.message, "reference loop in macro 'm'");
+  });
+
+  it('and lists that nothing uses are reported', () => {
+    const { problems } = load('- macro: m\n  condition: evt.num = 0\n- list: l\n  items: [a]\n');
+    assert.deepEqual(problems.map(formatProblem), [
+      "rules.yaml:1:10: warning LOAD_UNUSED_MACRO: macro 'm' is not referred to by any rule or macro\n    - macro: m\n             ^",
+      "rules.yaml:3:9: warning LOAD_UNUSED_LIST: list 'l' is not referred to by any rule, macro or list\n    - list: l\n            ^",
+    ]);
+  });
+});
+
+describe('later definitions', () => {
+  const base = `- list: l\n  items: [a]\n- macro: m\n  condition: proc.name in (l)\n${ruleText('m', '  tags: [t]\n')}`;
+  const changed = (text: string) =>
+    loadRules([
+      { path: 'a.yaml', text: base },
+      { path: 'b.yaml', text },
+    ]);
+
+  it('replace a rule and keep its turn', () => {
+    const two = base + ruleText('evt.type = open').replace('rule: R', 'rule: S');
+    const { rules } = loadRules([
+      { path: 'a.yaml', text: two },
+      { path: 'b.yaml', text: ruleText('evt.type = close') },
+    ]);
+    assert.deepEqual(
+      rules.map(({ name, conditionText, ruleset }) => [name, conditionText, ruleset]),
+      [
+        ['R', 'evt.type = close', 'b'],
+        ['S', 'evt.type = open', 'a'],
+      ],
+    );
+  });
+
+  it('append to lists, macros and rules', () => {
+    const { rules, problems } = changed(
+      '- list: l\n  items: [b]\n  override: {items: append}\n- macro: m\n  condition: and proc.cwd = /\n  override: {condition: append}\n- rule: R\n  condition: and proc.tty = 0\n  output: more\n  desc: more\n  tags: [u]\n  override: {condition: append, output: append, desc: append, tags: append}\n',
+    );
+    assert.deepEqual(problems, []);
+    const [rule] = rules;
+    assert.equal(rule?.conditionText, 'm and proc.tty = 0');
+    assert.equal(rule?.output.text, 'o more');
+    assert.equal(rule?.description, 'd more');
+    assert.deepEqual(rule?.tags, ['t', 'u']);
+  });
+
+  it('append the old way, with a warning', () => {
+    const { rules, problems } = changed('- rule: R\n  condition: and proc.tty = 0\n  append: true\n');
+    assert.equal(rules[0]?.conditionText, 'm and proc.tty = 0');
+    assert.deepEqual(
+      problems.map(({ code }) => code),
+      ['LOAD_DEPRECATED_ITEM'],
+    );
+  });
+
+  it('replace single keys', () => {
+    const { rules, problems } = changed('- rule: R\n  priority: crit\n  override: {priority: replace}\n');
+    assert.equal(problems[0]?.code, 'LOAD_ERR_YAML_VALIDATE');
+    const good = changed(
+      '- rule: R\n  priority: critical\n  enabled: false\n  override: {priority: replace, enabled: replace}\n',
+    );
+    assert.deepEqual(good.problems, []);
+    assert.deepEqual([good.rules[0]?.priority, good.rules[0]?.enabled], ['Critical', false]);
+    assert.equal(rules.length, 1);
+  });
+
+  const REFUSED: [string, string][] = [
+    [
+      '- rule: X\n  condition: a\n  override: {condition: append}\n',
+      "rule 'X' is changed but no rule by that name already exists",
+    ],
+    ['- rule: X\n  enabled: false\n', "rule 'X' is given an 'enabled' key but no rule by that name already exists"],
+    [
+      '- rule: R\n  desc: d\n  condition: m\n  override: {condition: append}\n',
+      "unexpected key 'desc': no corresponding entry under 'override' is defined",
+    ],
+    [
+      '- rule: R\n  override: {condition: append}\n',
+      "an append override for 'condition' was specified but 'condition' is not defined",
+    ],
+    ['- rule: R\n  priority: INFO\n  override: {priority: append}\n', "key 'priority' cannot be overridden: append"],
+    [
+      '- rule: R\n  condition: m\n  override: {condition: prepend}\n',
+      "invalid override operation 'prepend' for key 'condition'",
+    ],
+    [
+      '- rule: R\n  condition: m\n  append: true\n  override: {condition: append}\n',
+      "keys 'override' and 'append: true' cannot be used together",
+    ],
+    [ruleText('evt.type = open', '  source: k8s_audit\n'), "rule 'R' has been re-defined with a different source"],
+    ['- list: x\n  items: [a]\n  append: true\n', "list 'x' is appended to but no list by that name already exists"],
+    [
+      '- macro: x\n  condition: a\n  append: true\n',
+      "macro 'x' is appended to but no macro by that name already exists",
+    ],
+  ];
+  for (const [text, message] of REFUSED) {
+    it(`are refused: ${message}`, () => {
+      const errors = changed(text).problems.filter(({ severity }) => severity === 'error');
+      assert.equal(errors[0]?.message, message);
+      assert.equal(errors[0]?.file, 'b.yaml');
+    });
+  }
+});
+
+describe('exceptions', () => {
+  const rule = (exceptions: string) => ruleText('proc.name = a or proc.name = b', `  exceptions:\n${exceptions}`);
+  const matchesWith = (exceptions: string, event: Record<string, string>) =>
+    rulesetOf(rule(exceptions)).evaluator('open')!(event, 0) === 0;
+
+  it('excuse tuples of several fields', () => {
+    const text =
+      '  - name: e\n    fields: [proc.name, proc.cwd]\n    comps: [=, startswith]\n    values:\n    - [a, /tmp]\n    - [b, "/x y"]\n';
+    assert.equal(matchesWith(text, { 'proc.name': 'a', 'proc.cwd': '/tmp/x' }), false);
+    assert.equal(matchesWith(text, { 'proc.name': 'b', 'proc.cwd': '/tmp/x' }), true);
+    assert.equal(matchesWith(text, { 'proc.name': 'b', 'proc.cwd': '/x y/z' }), false);
+  });
+
+  it('excuse values of one field', () => {
+    const text = '  - name: e\n    fields: proc.cwd\n    values: [/a, "b=c (d)"]\n  - name: f\n    fields: proc.exe\n';
+    assert.equal(matchesWith(text, { 'proc.name': 'a', 'proc.cwd': '/a' }), false);
+    assert.equal(matchesWith(text, { 'proc.name': 'a', 'proc.cwd': 'b=c (d)' }), false);
+    assert.equal(matchesWith(text, { 'proc.name': 'a', 'proc.cwd': '/b' }), true);
+    assert.equal(matchesWith(text, { 'proc.name': 'a' }), true);
+  });
+
+  it('take lists as values', () => {
+    const text =
+      '  - name: e\n    fields: [proc.name, proc.cwd]\n    comps: [in, pmatch]\n    values:\n    - [[a, x], /tmp]\n    - [b, "(/u, /v)"]\n';
+    assert.equal(matchesWith(text, { 'proc.name': 'a', 'proc.cwd': '/tmp/x' }), false);
+    assert.equal(matchesWith(text, { 'proc.name': 'b', 'proc.cwd': '/v/x' }), false);
+    assert.equal(matchesWith(text, { 'proc.name': 'b', 'proc.cwd': '/tmp' }), true);
+  });
+
+  it('get more values by override', () => {
+    const text = `${rule('  - name: e\n    fields: proc.cwd\n    values: [/a]\n')}- rule: R\n  exceptions:\n  - name: e\n    values: [/b]\n  override: {exceptions: append}\n`;
+    const evaluate = rulesetOf(text).evaluator('open')!;
+    assert.deepEqual(
+      ['/a', '/b', '/c'].map((cwd) => evaluate({ 'proc.name': 'a', 'proc.cwd': cwd }, 0)),
+      [-1, -1, 0],
+    );
+  });
+
+  const REFUSED: [string, string][] = [
+    ['  - fields: proc.cwd\n', 'an exception needs a name'],
+    ['  - name: e\n', "exception 'e' has no fields"],
+    [
+      '  - name: e\n    fields: [proc.cwd]\n    comps: [=, =]\n',
+      "exception 'e': fields and comps lists must have equal length",
+    ],
+    [
+      '  - name: e\n    fields: [proc.cwd]\n    values: [[a, b]]\n',
+      "exception 'e': fields and values lists must have equal length",
+    ],
+    [
+      '  - name: e\n    fields: proc.cwd\n    comps: "="\n    values: [a]\n',
+      "exception 'e': '=' cannot compare one field with a list of values",
+    ],
+    [
+      '  - name: e\n    fields: [proc.cwd]\n    comps: [like]\n',
+      "exception 'e': 'like' is not a supported comparison operator",
+    ],
+    ['  - name: e\n    fields: [proc.cw]\n    values: [[a]]\n', "nonexistent field 'proc.cw'"],
+  ];
+  for (const [text, message] of REFUSED) {
+    it(`are refused: ${message}`, () => assert.equal(load(rule(text)).problems[0]?.message, message));
+  }
+});
+
+describe('reading files', () => {
+  it('reads the YAML files of a folder by name, and names what cannot be read', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'shikra-rules-'));
+    try {
+      for (const name of ['b.yaml', 'a.yml', 'c.txt']) await writeFile(join(folder, name), '');
+      const { files, problems } = await readRuleFiles([folder, join(folder, 'none.yaml')]);
+      assert.deepEqual(
+        files.map(({ path }) => path),
+        [join(folder, 'a.yml'), join(folder, 'b.yaml')],
+      );
+      assert.deepEqual(
+        problems.map(({ code, severity }) => [code, severity]),
+        [['LOAD_ERR_FILE_READ', 'error']],
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('takes several documents, null items and YAML truth values', () => {
+    const { rules, problems } = load(`---\n-\n---\n${ruleText('evt.type = open', '  enabled: no\n')}---\n`);
+    assert.deepEqual(problems, []);
+    assert.equal(rules[0]?.enabled, false);
+  });
+
+  it('keeps numbers as they are written', () => {
+    assert.equal(matches('proc.name in (0644, 1e3)', { 'proc.name': '0644' }), true);
+    const text = `- list: n\n  items: [0644, 1e3, true]\n${ruleText('proc.name in (n)')}`;
+    assert.equal(rulesetOf(text).evaluator('open')!({ 'proc.name': '0644' }, 0), 0);
+    assert.equal(rulesetOf(text).evaluator('open')!({ 'proc.name': '1e3' }, 0), 0);
+  });
+});
