@@ -24,7 +24,7 @@ export {
   httpOutcome,
   SUCCESS,
 } from './exporters/helper/index.ts';
-export { PromClientProducer } from './exporters/otlp/index.ts';
+export { PromClientProducer } from './exporters/otlp/prom-producer.ts';
 export { Store, type StoreConfig, StoredDetection, StoreProcessor } from './exporters/store/index.ts';
 export { DropRateProcessor, type DropRateSettings } from './processors/drop-rate/index.ts';
 export { EnrichmentProcessor, type EnrichmentSettings } from './processors/enrichment/index.ts';

@@ -8,7 +8,6 @@ import { uuidv7 } from './uuid.ts';
 export const INTERNAL_RULES = {
   eventsDropped: 'Shikra internal: events dropped',
   rulesRejected: 'Shikra internal: rules rejected',
-  detectionsLost: 'Shikra internal: detections lost',
 } as const;
 
 /**

@@ -102,6 +102,7 @@ class RunningPipeline implements Pipeline {
   emit(detection: Detection): void {
     const { metrics, logger } = this.#settings;
     try {
+      if (this.#ending !== undefined) throw new Error('it has shut down');
       metrics.detections.inc({ priority: detection.priority, source: detection.source });
       this.#logger.emit(toLogRecord(detection));
     } catch (error) {

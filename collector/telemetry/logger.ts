@@ -8,7 +8,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LoggerSettings {
   /** Default `info`. */
-  readonly level?: LogLevel;
+  readonly level?: LogLevel | 'silent';
   /** Where lines go. Default: standard error, so that standard output has detections and nothing else. */
   readonly destination?: NodeJS.WritableStream & { isTTY?: boolean };
 }

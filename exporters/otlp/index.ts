@@ -1,17 +1,15 @@
 import type { ExportResult } from '@opentelemetry/core';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import type { DeliveringExporter, Exporter, ExporterContext } from '../helper/exporter.ts';
 import type { ExportOutcome } from '../helper/outcome.ts';
 import { deliverySettings } from '../helper/settings.ts';
 import type { OtlpConfig } from './config.ts';
 import { type Environment, resolveEndpoint } from './endpoint.ts';
-import { createLogsExporter, createMetricsExporter, onPartialSuccess } from './official.ts';
+import type { MetricsSender } from './metrics-sender.ts';
+import { createLogsExporter, onPartialSuccess } from './official.ts';
 import { outcomeOf } from './outcome.ts';
-import { PromClientProducer } from './prom-producer.ts';
 
 export { type OtlpConfig, otlpConfigSchema } from './config.ts';
-export { PromClientProducer } from './prom-producer.ts';
 
 /**
  * Detections as OTLP logs and the agent's metrics as OTLP metrics, each if the exporter stands in that pipeline. Sending is the official
@@ -22,9 +20,24 @@ export function createOtlpExporter(
   context: ExporterContext,
   environment: Environment = process.env,
 ): Exporter {
-  const metrics = context.signals.includes('metrics') ? new MetricsSender(config, context, environment) : undefined;
+  const metrics = context.signals.includes('metrics') ? lazyMetrics(config, context, environment) : undefined;
   if (context.signals.includes('logs')) return new LogsSender(config, environment, metrics);
   return { kind: 'serving', start: async () => metrics?.start(), shutdown: async () => metrics?.shutdown() };
+}
+
+type MetricsPart = Pick<MetricsSender, 'start' | 'shutdown'>;
+
+/** The metrics SDK is loaded only by an agent that sends metrics. */
+function lazyMetrics(config: OtlpConfig, context: ExporterContext, environment: Environment): MetricsPart {
+  let sender: MetricsSender | undefined;
+  return {
+    async start() {
+      const { MetricsSender } = await import('./metrics-sender.ts');
+      sender ??= new MetricsSender(config, context, resolveEndpoint(config, 'metrics', environment));
+      await sender.start();
+    },
+    shutdown: async () => sender?.shutdown(),
+  };
 }
 
 class LogsSender implements DeliveringExporter {
@@ -32,12 +45,12 @@ class LogsSender implements DeliveringExporter {
   readonly delivery;
   readonly #config: OtlpConfig;
   readonly #environment: Environment;
-  readonly #metrics: MetricsSender | undefined;
+  readonly #metrics: MetricsPart | undefined;
   #exporter: LogRecordExporter | undefined;
   #protocol: 'grpc' | 'http/protobuf' = 'http/protobuf';
   #rejected: { count: number; reason: string } | undefined;
 
-  constructor(config: OtlpConfig, environment: Environment, metrics: MetricsSender | undefined) {
+  constructor(config: OtlpConfig, environment: Environment, metrics: MetricsPart | undefined) {
     this.#config = config;
     this.#environment = environment;
     this.#metrics = metrics;
@@ -72,40 +85,5 @@ class LogsSender implements DeliveringExporter {
     await this.#metrics?.shutdown();
     await this.#exporter?.shutdown();
     this.#exporter = undefined;
-  }
-}
-
-class MetricsSender {
-  readonly #config: OtlpConfig;
-  readonly #context: ExporterContext;
-  readonly #environment: Environment;
-  #provider: MeterProvider | undefined;
-
-  constructor(config: OtlpConfig, context: ExporterContext, environment: Environment) {
-    this.#config = config;
-    this.#context = context;
-    this.#environment = environment;
-  }
-
-  async start(): Promise<void> {
-    if (this.#provider !== undefined) return;
-    const { metrics, resource } = this.#context;
-    const interval = this.#config.metrics_interval;
-    const reader = new PeriodicExportingMetricReader({
-      exporter: await createMetricsExporter(resolveEndpoint(this.#config, 'metrics', this.#environment)),
-      exportIntervalMillis: interval,
-      exportTimeoutMillis: Math.min(interval, this.#config.timeout),
-      metricProducers: [new PromClientProducer(metrics.registry)],
-    });
-    this.#provider = new MeterProvider({ resource, readers: [reader] });
-  }
-
-  async shutdown(): Promise<void> {
-    const provider = this.#provider;
-    this.#provider = undefined;
-    // Sends the last numbers; a receiver that is away must not hold up the end.
-    await provider
-      ?.shutdown()
-      .catch((error: unknown) => this.#context.logger.warn({ err: error }, 'the last metrics were not sent'));
   }
 }

@@ -115,6 +115,7 @@ it('takes nothing after shutdown, which may be called twice', async (test) => {
   pipeline.emit(detection(2));
   assert.equal(pipeline.ready().ready, false);
   assert.equal(await metricValue(pipeline.metrics, 'shikra_store_records_total', { outcome: 'written' }), 1);
+  assert.equal(await metricValue(pipeline.metrics, 'shikra_pipeline_errors_total'), 1, 'what comes later is counted');
 });
 
 it('survives a detection that cannot be made into a record, and counts it', async (test) => {

@@ -5,7 +5,7 @@ import { DataPointType } from '@opentelemetry/sdk-metrics';
 import type { CollectorStats } from '../../collector/telemetry/collector-stats.ts';
 import { METRIC_TABLE, metricsPage } from '../../collector/telemetry/metric-table.ts';
 import { createMetrics } from '../../collector/telemetry/metrics.ts';
-import { PromClientProducer } from '../../exporters/otlp/index.ts';
+import { PromClientProducer } from '../../exporters/otlp/prom-producer.ts';
 import { metricValue } from '../fixtures/pipeline.ts';
 
 const STATS: CollectorStats = {
