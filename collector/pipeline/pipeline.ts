@@ -50,14 +50,16 @@ const LIVE_BATCH = 1000;
 export async function createPipeline(settings: PipelineSettings): Promise<Pipeline> {
   const { config, metrics, logger } = settings;
   const store = new Store(config.store, { logger, metrics });
-  const pipeline = new RunningPipeline(settings, store);
+  let pipeline: RunningPipeline | undefined;
   try {
+    pipeline = new RunningPipeline(settings, store);
     await pipeline.start();
+    return pipeline;
   } catch (error) {
-    await pipeline.shutdown(0);
+    await pipeline?.shutdown(0);
+    store.close();
     throw error;
   }
-  return pipeline;
 }
 
 class RunningPipeline implements Pipeline {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { ShikraError } from '../../collector/errors.ts';
 import { type OtlpConfig, PROTOCOLS, type Protocol } from './config.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,8 +15,14 @@ export interface Endpoint {
   readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } | undefined;
 }
 
-/** The configuration comes before the environment, a setting for one signal before the one for all. */
-export function resolveEndpoint(config: OtlpConfig, signal: OtlpSignal, environment: Environment): Endpoint {
+/** The configuration comes before the environment, a setting for one signal before the one for all.
+ * @throws ShikraError CONFIG_INVALID if a file of `tls` cannot be read */
+export function resolveEndpoint(
+  config: OtlpConfig,
+  signal: OtlpSignal,
+  environment: Environment,
+  id = 'otlp',
+): Endpoint {
   const variable = (name: string) =>
     notEmpty(environment[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${name}`]) ??
     notEmpty(environment[`OTEL_EXPORTER_OTLP_${name}`]);
@@ -34,7 +41,7 @@ export function resolveEndpoint(config: OtlpConfig, signal: OtlpSignal, environm
     headers: config.headers,
     compression: config.compression,
     timeoutMillis: config.timeout,
-    tls: readTls(config.tls),
+    tls: readTls(config.tls, id),
   };
 }
 
@@ -51,11 +58,23 @@ function protocolOfPort(endpoint: string | undefined): Protocol {
   return endpoint !== undefined && /:4317(\/|$)/.test(endpoint) ? 'grpc' : 'http/protobuf';
 }
 
-function readTls({ ca_file, cert_file, key_file }: OtlpConfig['tls']): Endpoint['tls'] {
+function readTls({ ca_file, cert_file, key_file }: OtlpConfig['tls'], id: string): Endpoint['tls'] {
   if (ca_file === undefined && cert_file === undefined && key_file === undefined) return undefined;
   return {
-    ...(ca_file !== undefined && { ca: readFileSync(ca_file) }),
-    ...(cert_file !== undefined && { cert: readFileSync(cert_file) }),
-    ...(key_file !== undefined && { key: readFileSync(key_file) }),
+    ...(ca_file !== undefined && { ca: readPem(`exporters.${id}.tls.ca_file`, ca_file) }),
+    ...(cert_file !== undefined && { cert: readPem(`exporters.${id}.tls.cert_file`, cert_file) }),
+    ...(key_file !== undefined && { key: readPem(`exporters.${id}.tls.key_file`, key_file) }),
   };
+}
+
+function readPem(key: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ShikraError(
+      'CONFIG_INVALID',
+      `${key}: expected a file that can be read, got ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
 }

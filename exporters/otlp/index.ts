@@ -21,7 +21,7 @@ export function createOtlpExporter(
   environment: Environment = process.env,
 ): Exporter {
   const metrics = context.signals.includes('metrics') ? lazyMetrics(config, context, environment) : undefined;
-  if (context.signals.includes('logs')) return new LogsSender(config, environment, metrics);
+  if (context.signals.includes('logs')) return new LogsSender(config, context.id, environment, metrics);
   return { kind: 'serving', start: async () => metrics?.start(), shutdown: async () => metrics?.shutdown() };
 }
 
@@ -33,7 +33,7 @@ function lazyMetrics(config: OtlpConfig, context: ExporterContext, environment: 
   return {
     async start() {
       const { MetricsSender } = await import('./metrics-sender.ts');
-      sender ??= new MetricsSender(config, context, resolveEndpoint(config, 'metrics', environment));
+      sender ??= new MetricsSender(config, context, resolveEndpoint(config, 'metrics', environment, context.id));
       await sender.start();
     },
     shutdown: async () => sender?.shutdown(),
@@ -44,14 +44,16 @@ class LogsSender implements DeliveringExporter {
   readonly kind = 'delivering';
   readonly delivery;
   readonly #config: OtlpConfig;
+  readonly #id: string;
   readonly #environment: Environment;
   readonly #metrics: MetricsPart | undefined;
   #exporter: LogRecordExporter | undefined;
   #protocol: 'grpc' | 'http/protobuf' = 'http/protobuf';
   #rejected: { count: number; reason: string } | undefined;
 
-  constructor(config: OtlpConfig, environment: Environment, metrics: MetricsPart | undefined) {
+  constructor(config: OtlpConfig, id: string, environment: Environment, metrics: MetricsPart | undefined) {
     this.#config = config;
+    this.#id = id;
     this.#environment = environment;
     this.#metrics = metrics;
     // The official exporter keeps its own time limit; the helper's is only there should it not answer at all.
@@ -60,7 +62,7 @@ class LogsSender implements DeliveringExporter {
 
   async start(): Promise<void> {
     if (this.#exporter !== undefined) return;
-    const endpoint = resolveEndpoint(this.#config, 'logs', this.#environment);
+    const endpoint = resolveEndpoint(this.#config, 'logs', this.#environment, this.#id);
     this.#protocol = endpoint.protocol;
     this.#exporter = await createLogsExporter(endpoint);
     onPartialSuccess(this.#exporter, (count, reason) => {

@@ -38,11 +38,12 @@ function shared(endpoint: Endpoint) {
 }
 
 function httpOptions(endpoint: Endpoint) {
-  const { tls, headers } = endpoint;
+  const { tls, headers, url } = endpoint;
+  const isTls = tls !== undefined && !url?.startsWith('http://');
   return {
     ...shared(endpoint),
     headers,
-    ...(tls !== undefined && { httpAgentOptions: () => new Agent({ keepAlive: true, ...tls }) }),
+    ...(isTls && { httpAgentOptions: () => new Agent({ keepAlive: true, ...tls }) }),
   };
 }
 

@@ -66,3 +66,12 @@ it('reads the answers of HTTP as OTLP does', () => {
   assert.equal(parseRetryAfter('Thu, 01 Jan 1970 00:00:10 GMT', 4000), 6000);
   assert.equal(parseRetryAfter('soon'), undefined);
 });
+
+it('names the key of a certificate that cannot be read', () => {
+  const config = otlpConfigSchema.parse({ tls: { ca_file: '/nowhere/ca.pem' } });
+  assert.throws(() => resolveEndpoint(config, 'logs', {}, 'otlp/eu'), {
+    code: 'CONFIG_INVALID',
+    message:
+      "the configuration has mistakes: exporters.otlp/eu.tls.ca_file: expected a file that can be read, got ENOENT: no such file or directory, open '/nowhere/ca.pem'",
+  });
+});
