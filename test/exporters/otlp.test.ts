@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { detection, detections } from '../fixtures/detections.ts';
@@ -236,5 +238,53 @@ for (const [protocol, serve] of [
     assert.equal(receiver.headers[0]?.['x-token'], 'secret');
     assert.equal(receiver.headers[0]?.['x-tenant'], 'one');
     if (protocol === 'http/protobuf') assert.equal(receiver.headers[0]?.['content-encoding'], 'gzip');
+  });
+}
+
+/** A certificate for localhost that only who has it trusts. (gRPC's client cannot check one for an IP address.) */
+function selfSigned(folder: string): { key: Buffer; cert: Buffer; certFile: string } {
+  const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const options = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=shikra-test',
+    '-addext',
+    'subjectAltName=DNS:localhost',
+  ];
+  execFileSync('openssl', [...options, '-keyout', keyFile, '-out', certFile], { stdio: 'ignore' });
+  return { key: readFileSync(keyFile), cert: readFileSync(certFile), certFile };
+}
+
+for (const [protocol, serve] of [
+  ['grpc', serveGrpc],
+  ['http/protobuf', serveHttp],
+] as const) {
+  it(`trusts over ${protocol} the certificates of tls.ca_file and no others, and loses nothing over it`, async (test) => {
+    const folder = temporaryFolder(test);
+    const pem = selfSigned(folder);
+    const receiver = new OtlpReceiver();
+    const server = await serve(receiver, 0, pem);
+    test.after(() => server.close());
+    const exporters = (tls: object) => ({ otlp: { endpoint: server.url, protocol, timeout: '1s', tls, ...QUICK } });
+    const distrustful = await startPipeline({ store: join(folder, 'store.db'), exporters: exporters({}) });
+    distrustful.emit(detection(1));
+    assert.equal(await distrustful.forceFlush(), false);
+    await distrustful.shutdown(0);
+    assert.equal(receiver.requests, 0);
+    const trusting = await startPipeline({
+      store: join(folder, 'store.db'),
+      exporters: exporters({ ca_file: pem.certFile }),
+    });
+    test.after(() => trusting.shutdown(0));
+    await receiver.until(count(1, receiver), 'what waited for trust');
+    assert.equal(trusting.store.deadLetters('otlp').length, 0);
   });
 }
