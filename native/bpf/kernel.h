@@ -146,7 +146,7 @@ struct task_struct {
 	char comm[16];
 };
 
-struct linux_binprm { struct file *file; const char *filename; };
+struct linux_binprm { const char *fdpath; };
 
 struct in6_addr { __u8 bytes[16]; };
 typedef struct { struct net *net; } possible_net_t;

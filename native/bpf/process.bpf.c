@@ -95,17 +95,19 @@ static __always_inline void fill_process(struct record *record, struct process_e
 }
 
 #if defined(__TARGET_ARCH_x86)
-enum { NR_EXECVEAT = 322, NR_EXECVEAT_COMPAT = 358, NR_FORK = 57, NR_FORK_COMPAT = 2, NR_VFORK = 58, NR_VFORK_COMPAT = 190 };
+enum { NR_FORK = 57, NR_FORK_COMPAT = 2, NR_VFORK = 58, NR_VFORK_COMPAT = 190 };
 #else
-enum { NR_EXECVEAT = 281, NR_EXECVEAT_COMPAT = 387, NR_FORK = -1, NR_FORK_COMPAT = 2, NR_VFORK = -1, NR_VFORK_COMPAT = 190 };
+enum { NR_FORK = -1, NR_FORK_COMPAT = 2, NR_VFORK = -1, NR_VFORK_COMPAT = 190 };
 #endif
 enum { NR_CLONE3 = 435 };
 
-static __always_inline __u16 exec_type(struct task_struct *task)
+/*
+ * By now the registers are the new image's. What is left of an execveat by descriptor is the name that the kernel made up for it; one by
+ * path looks like an execve, and is told as one.
+ */
+static __always_inline __u16 exec_type(struct linux_binprm *bprm)
 {
-	__u32 number = syscall_number((struct pt_regs *)bpf_task_pt_regs(task));
-
-	return number == NR_EXECVEAT || number == NR_EXECVEAT_COMPAT ? EVENT_EXECVEAT : EVENT_EXECVE;
+	return bpf_core_field_exists(bprm->fdpath) && bprm->fdpath ? EVENT_EXECVEAT : EVENT_EXECVE;
 }
 
 static __always_inline __u16 fork_type(struct task_struct *task)
@@ -123,14 +125,14 @@ static __always_inline __u16 fork_type(struct task_struct *task)
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid)
+int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux_binprm *bprm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct mm_struct *mm = task->mm;
 	struct process_event *event;
 	struct record record;
 
-	if (!record_begin(&record, sizeof(*event), exec_type(task), CLASS_PROCESS, 0))
+	if (!record_begin(&record, sizeof(*event), exec_type(bprm), CLASS_PROCESS, 0))
 		return 0;
 	event = (void *)record.header;
 	fill_process(&record, event, task);

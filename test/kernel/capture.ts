@@ -39,14 +39,20 @@ export class Capture {
 
   /** Runs `act`, then returns the events that were caused by the process whose pid it returns. */
   of<Result extends { pid: number }>(act: () => Result, names: readonly string[] = []): { result: Result; events: CapturedEvent[] } {
-    const events: CapturedEvent[] = [];
-    this.#visit = (event) => events.push(this.#copy(event, names));
     this.drain();
-    events.length = 0;
     const result = act();
+    return { result, events: this.waiting(result.pid, names) };
+  }
+
+  /** The events of a process that wait in the rings. */
+  waiting(pid: number, names: readonly string[] = []): CapturedEvent[] {
+    const events: CapturedEvent[] = [];
+    this.#visit = (event) => {
+      if (event.u32(HEADER.pid) === pid) events.push(this.#copy(event, names));
+    };
     this.drain();
     this.#visit = () => {};
-    return { result, events: events.filter(({ pid }) => pid === result.pid) };
+    return events;
   }
 
   drain(): void {

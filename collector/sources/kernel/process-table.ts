@@ -57,7 +57,7 @@ export class ProcessTable {
     const found: { process: Process; parentPid: number }[] = [];
     this.#eachRecord(0, (memory, at) => {
       const process = this.#fromRecord(memory, at);
-      this.#processes.set(process.pid, process);
+      this.#put(process);
       found.push({ process, parentPid: memory.u32[(at + PROCESS.parent_pid) >>> 2]! });
     });
     for (const { process, parentPid } of found) {
@@ -140,6 +140,11 @@ export class ProcessTable {
     process.ancestorNames = names;
     process.ancestorGeneration = this.generation;
     return names;
+  }
+
+  /** The entry of a pid as it stands, stale or not. */
+  known(pid: number): Process | undefined {
+    return this.#processes.get(pid);
   }
 
   #known(pid: number, startTimeNs: number): Process | undefined {

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { ancestor } from '../../collector/sources/kernel/process.ts';
+import { Capture } from './capture.ts';
+import { buildTrigger, TRIGGER, trigger } from './trigger.ts';
+
+let capture: Capture;
+let folder: string;
+
+before(() => {
+  buildTrigger();
+  folder = mkdtempSync(join(tmpdir(), 'shikra-process-'));
+  capture = new Capture({ captureEnv: ['SHIKRA_TEST'] });
+});
+
+after(() => {
+  capture.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** The one execution of a program that a call runs to its end. */
+function execution(program: string, args: readonly string[], names: readonly string[], options: object = {}) {
+  const { events } = capture.of(() => spawnSync(program, args, options), names);
+  const executions = events.filter(({ type }) => type === 'execve' || type === 'execveat');
+  assert.equal(executions.length, 1);
+  return executions[0]!;
+}
+
+test('an execution tells program, arguments, working folder, parents and identity', () => {
+  const names = [
+    'proc.name', 'proc.exe', 'proc.exepath', 'proc.args', 'proc.cmdline', 'proc.cwd', 'proc.ppid', 'proc.tty', 'user.uid', 'user.name', 'group.gid',
+    'proc.exe_ino', 'evt.type', 'evt.res', 'container.id', 'proc.aname[1]', 'proc.env[SHIKRA_TEST]', 'proc.env',
+  ];
+  const { fields } = execution(TRIGGER, ['nothing', 'a b', ''], names, { cwd: folder, env: { SHIKRA_TEST: 'yes', SECRET: 'no' } });
+  assert.deepEqual(fields, {
+    'proc.name': 'trigger', 'proc.exe': TRIGGER, 'proc.exepath': TRIGGER, 'proc.args': 'nothing a b ', 'proc.cmdline': 'trigger nothing a b ', 'proc.cwd': `${folder}/`,
+    'proc.ppid': process.pid, 'proc.tty': 0, 'user.uid': 0, 'user.name': 'root', 'group.gid': 0, 'proc.exe_ino': BigInt(statSync(TRIGGER).ino), 'evt.type': 'execve',
+    'evt.res': 'SUCCESS', 'container.id': 'host', 'proc.aname[1]': fields['proc.aname[1]'], 'proc.env[SHIKRA_TEST]': 'yes', 'proc.env': 'SHIKRA_TEST=yes',
+  });
+});
+
+test('the executable is told by its file, not by what it calls itself', () => {
+  const { fields } = execution(TRIGGER, ['nothing'], ['proc.exe', 'proc.exepath', 'proc.name'], { argv0: '/usr/sbin/sshd' });
+  assert.deepEqual(fields, { 'proc.exe': '/usr/sbin/sshd', 'proc.exepath': TRIGGER, 'proc.name': 'trigger' });
+});
+
+test('a long command line comes whole up to its limit, and is marked beyond', () => {
+  const argument = 'x'.repeat(12_000);
+  const whole = execution(TRIGGER, ['nothing', argument], ['proc.args']);
+  assert.equal(whole.fields['proc.args'], `nothing ${argument}`);
+  assert.equal(whole.truncated, 0);
+  const cut = execution(TRIGGER, ['nothing', argument, argument], ['proc.args']);
+  assert.equal(cut.truncated, 1 << 2);
+  assert.ok(String(cut.fields['proc.args']).startsWith(`nothing ${argument} xxx`));
+});
+
+test('an execution out of memory says so', () => {
+  const names = ['proc.is_exe_from_memfd', 'proc.exepath', 'proc.args', 'evt.type'];
+  const { events } = capture.of(() => trigger(['memfd-exec', TRIGGER, 'nothing']), names);
+  assert.deepEqual(events.findLast(({ type }) => type === 'execveat')!.fields, {
+    'proc.is_exe_from_memfd': true, 'proc.exepath': 'memfd:copy', 'proc.args': 'nothing', 'evt.type': 'execveat',
+  });
+});
+
+test('an executable of the upper layer of an overlay is told from one below', (t) => {
+  for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(folder, name));
+  copyFileSync(TRIGGER, join(folder, 'lower/old'));
+  const layers = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`;
+  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, join(folder, 'merged')]);
+  t.after(() => execFileSync('umount', [join(folder, 'merged')]));
+  copyFileSync(TRIGGER, join(folder, 'merged/new'));
+  const names = ['proc.is_exe_upper_layer', 'proc.exepath'];
+  assert.deepEqual(execution(join(folder, 'merged/old'), ['nothing'], names).fields, { 'proc.is_exe_upper_layer': false, 'proc.exepath': join(folder, 'merged/old') });
+  assert.deepEqual(execution(join(folder, 'merged/new'), ['nothing'], names).fields, { 'proc.is_exe_upper_layer': true, 'proc.exepath': join(folder, 'merged/new') });
+});
+
+test('standard streams are told by what they lead to', () => {
+  const names = ['proc.stdin.type', 'proc.stdout.type', 'proc.stderr.type'];
+  const { fields } = execution(TRIGGER, ['nothing'], names, { stdio: ['ignore', 'pipe', 'ignore'] });
+  assert.deepEqual(fields, { 'proc.stdin.type': 'file', 'proc.stdout.type': 'unix', 'proc.stderr.type': 'file' });
+});
+
+test('a fork is told with its kind, and the child has the image of its parent until it executes', () => {
+  const { result, events } = capture.of(() => trigger(['fork']), ['evt.type', 'evt.rawres']);
+  assert.deepEqual(events.find(({ type }) => type === 'fork')!.fields, { 'evt.type': 'fork', 'evt.rawres': result.result });
+});
+
+test('ancestors are known to the first process', () => {
+  const names = ['proc.aname', 'proc.pname', 'proc.aname[2]', 'proc.apid[1]'];
+  const { events } = capture.of(() => spawnSync('sh', ['-c', `${TRIGGER} nothing; true`]), names);
+  const shell = events.findLast(({ type }) => type === 'execve')!;
+  const own = capture.source.table;
+  const inner = capture.of(() => {
+    const { pid, stdout } = spawnSync('sh', ['-c', `${TRIGGER} nothing & wait $!; echo $!`], { encoding: 'utf8' });
+    return { shell: pid, pid: Number(stdout.trim().split('\n').at(-1)) };
+  }, names);
+  const { fields } = inner.events.findLast(({ type }) => type === 'execve')!;
+  assert.equal(fields['proc.pname'], 'sh');
+  assert.equal(fields['proc.apid[1]'], String(inner.result.shell));
+  assert.equal((fields['proc.aname'] as string[])[0], 'sh');
+  assert.equal(fields['proc.aname[2]'], shell.fields['proc.pname']);
+  assert.ok(own.size > 2);
+});
+
+test('processes that ran before are known with arguments and parents', () => {
+  const other = new Capture({ eventTypes: ['openat'] });
+  try {
+    const { events } = other.of(() => {
+      statSync('/');
+      spawnSync('true');
+      return process;
+    }, ['proc.cmdline', 'proc.exepath', 'proc.pname']);
+    const { fields } = events[0]!;
+    assert.equal(fields['proc.exepath'], process.execPath);
+    assert.match(String(fields['proc.cmdline']), /process\.test\.ts/);
+    assert.notEqual(fields['proc.pname'], undefined);
+  } finally {
+    other.close();
+  }
+});
+
+test('an entry that a lost execution made stale is noticed and read again', async (t) => {
+  // The table believes that the shell is still what it was before an execution whose event is lost: its generation is behind.
+  const child = spawn('sh', ['-c', 'read line; : < /etc/hostname; read line'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child, 'spawn');
+  await waitUntil(() => {
+    capture.drain();
+    return spawnSync('grep', ['-q', 'sh', `/proc/${child.pid}/comm`]).status === 0;
+  });
+  const healedBefore = capture.source.table.counts.healed;
+  const stale = capture.source.table.known(child.pid!)!;
+  Object.assign(stale, { execId: stale.execId - 1, comm: 'stale', cmdline: 'stale' });
+  child.stdin.write('go\n');
+  const seen: unknown[] = [];
+  await waitUntil(() => {
+    seen.push(...capture.waiting(child.pid!, ['proc.name', 'fd.name']).map(({ fields }) => fields));
+    return seen.length > 0;
+  });
+  assert.deepEqual(seen[0], { 'proc.name': 'sh', 'fd.name': '/etc/hostname' });
+  assert.equal(capture.source.table.counts.healed, healedBefore + 1);
+});
+
+test('a table that is full pushes out entries, counts them, and finds them again', () => {
+  const small = new Capture({ eventTypes: ['openat'], processTableEntries: 4 });
+  try {
+    const { events } = small.of(() => trigger(['openat', 'cwd', '/etc/hostname', '0', '0']), ['proc.name', 'fd.name']);
+    assert.deepEqual(events.findLast(({ type }) => type === 'openat')!.fields, { 'proc.name': 'trigger', 'fd.name': '/etc/hostname' });
+    assert.equal(small.source.table.size, 4);
+    assert.ok(small.source.table.counts.evicted > 0);
+  } finally {
+    small.close();
+  }
+});
+
+test('a chain of forks without end does not keep every process that it had', () => {
+  // Each shell starts the next and leaves: the chain of parents grows by one with each.
+  const script = 'n=$1; if [ $n -gt 0 ]; then sh "$0" $((n-1)); else cat /etc/hostname; fi';
+  const { events } = capture.of(() => {
+    const { stdout } = spawnSync('sh', ['-c', `echo '${script.replaceAll("'", "'\\''")}' > ${folder}/chain; sh ${folder}/chain 90 > /dev/null; echo $$`], { encoding: 'utf8' });
+    return { pid: Number(stdout) };
+  }, ['proc.name']);
+  assert.ok(events.length > 0);
+});
+
+async function waitUntil(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('the condition did not come true within 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
