@@ -98,7 +98,7 @@ export function clockOffsetNs(): bigint {
 
 /** The probe: load, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */
 export class Probe {
-  /** The data of each ring, twice in a row: a record that begins in the first half may end in the second. Must not be written. */
+  /** The data of each ring: a record that begins near the end goes on at the beginning. Must not be written. */
   rings: readonly ArrayBuffer[] = [];
   /** For each ring: position read up to (set by the reader), position up to which records are complete (set by advance). */
   positions = new Float64Array(0);

@@ -166,7 +166,7 @@ static napi_value js_open(napi_env env, napi_callback_info info)
 	return object;
 }
 
-/* rings(probe) -> ArrayBuffer[]: the data of each ring, mapped twice in a row so that a record never wraps. Read-only memory. */
+/* rings(probe) -> ArrayBuffer[]: the data of each ring; a record may wrap. Read-only memory. */
 static napi_value js_rings(napi_env env, napi_callback_info info)
 {
 	struct handle *handle;

@@ -146,9 +146,12 @@ static bool fill_families(struct probe *probe, uint32_t families)
 	return true;
 }
 
+/*
+ * The kernel offers the data twice in a row, so that a record never wraps; it is mapped once, as each mapping counts as memory of ours.
+ * The reader copies the one record in a ring's length that wraps.
+ */
 static bool make_ring(struct probe *probe, struct ring *ring)
 {
-	size_t data_bytes = 2UL * probe->ring_bytes;
 	void *producer;
 
 	ring->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "shikra_ring", 0, 0, probe->ring_bytes, NULL);
@@ -159,7 +162,7 @@ static bool make_ring(struct probe *probe, struct ring *ring)
 		ring->consumer = NULL;
 		return false;
 	}
-	producer = mmap(NULL, probe->page_bytes + data_bytes, PROT_READ, MAP_SHARED, ring->fd, probe->page_bytes);
+	producer = mmap(NULL, probe->page_bytes + probe->ring_bytes, PROT_READ, MAP_SHARED, ring->fd, probe->page_bytes);
 	if (producer == MAP_FAILED)
 		return false;
 	ring->producer = producer;
@@ -265,7 +268,7 @@ uint32_t probe_ring_count(const struct probe *probe)
 
 void *probe_ring_data(const struct probe *probe, uint32_t ring, size_t *bytes)
 {
-	*bytes = 2UL * probe->ring_bytes;
+	*bytes = probe->ring_bytes;
 	return probe->rings[ring].data;
 }
 
@@ -461,7 +464,7 @@ void probe_close(struct probe *probe)
 		struct ring *ring = &probe->rings[i];
 
 		if (ring->producer)
-			munmap(ring->producer, probe->page_bytes + 2UL * probe->ring_bytes);
+			munmap(ring->producer, probe->page_bytes + probe->ring_bytes);
 		if (ring->consumer)
 			munmap(ring->consumer, probe->page_bytes);
 		if (ring->fd > 0)

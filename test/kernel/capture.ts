@@ -27,7 +27,13 @@ export class Capture {
   #visit: (event: EventView) => void = () => {};
 
   constructor(options: Partial<KernelSourceOptions> & { eventTypes?: readonly string[] } = {}) {
-    this.source = new KernelSource({ ringPreset: 4, cpusPerRing: 1, processTableEntries: 65_536, captureEnv: [], ...options });
+    this.source = new KernelSource({
+      ringPreset: 4,
+      cpusPerRing: 1,
+      processTableEntries: 65_536,
+      captureEnv: [],
+      ...options,
+    });
     const { table, clock, users, groups } = this.source;
     this.#resolver = new KernelFields({ table, clock, users, groups, hostname: hostname() });
     this.source.load(new Set(options.eventTypes ?? COLLECTED_EVENT_TYPES));
@@ -38,7 +44,10 @@ export class Capture {
   }
 
   /** Runs `act`, then returns the events that were caused by the process whose pid it returns. */
-  of<Result extends { pid: number }>(act: () => Result, names: readonly string[] = []): { result: Result; events: CapturedEvent[] } {
+  of<Result extends { pid: number }>(
+    act: () => Result,
+    names: readonly string[] = [],
+  ): { result: Result; events: CapturedEvent[] } {
     this.drain();
     const result = act();
     return { result, events: this.waiting(result.pid, names) };

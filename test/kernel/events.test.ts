@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -26,13 +36,25 @@ after(() => {
 const PROCESS_FIELDS = ['proc.name', 'proc.exepath', 'proc.pname', 'user.uid', 'container.id', 'evt.res', 'evt.rawres'];
 
 /** Makes one system call and returns its event: there must be exactly one. */
-function event(type: string, args: readonly string[], names: readonly string[], options: Parameters<typeof trigger>[1] = {}): CapturedEvent & { result: number } {
+function event(
+  type: string,
+  args: readonly string[],
+  names: readonly string[],
+  options: Parameters<typeof trigger>[1] = {},
+): CapturedEvent & { result: number } {
   const { result, events } = capture.of(() => trigger(args, options), [...names, ...PROCESS_FIELDS]);
   // before its execution stands what the test's process does in the child; the program is static, so no loader opens files after
   const started = events.findIndex((one) => one.type === 'execve');
   const found = events.slice(started).filter((one) => one.type === type);
   assert.equal(found.length, 1, `expected one ${type}, got ${events.map((one) => one.type).join(' ')}`);
-  const { 'proc.name': comm, 'proc.exepath': exe, 'proc.pname': parent, 'user.uid': uid, 'container.id': container, ...rest } = found[0]!.fields;
+  const {
+    'proc.name': comm,
+    'proc.exepath': exe,
+    'proc.pname': parent,
+    'user.uid': uid,
+    'container.id': container,
+    ...rest
+  } = found[0]!.fields;
   assert.deepEqual({ comm, exe, uid, container }, { comm: 'trigger', exe: TRIGGER, uid: 0, container: 'host' });
   assert.ok(String(parent).startsWith('node'), `parent ${parent}`);
   assert.equal(rest['evt.rawres'], result.result);
@@ -43,7 +65,17 @@ function pick(fields: Fields, names: readonly string[]): Fields {
   return Object.fromEntries(names.map((name) => [name, fields[name]]));
 }
 
-const OPEN_FIELDS = ['fd.name', 'fd.nameraw', 'fd.type', 'evt.arg.flags', 'evt.is_open_read', 'evt.is_open_write', 'evt.is_open_create', 'fd.ino', 'evt.res'];
+const OPEN_FIELDS = [
+  'fd.name',
+  'fd.nameraw',
+  'fd.type',
+  'evt.arg.flags',
+  'evt.is_open_read',
+  'evt.is_open_write',
+  'evt.is_open_create',
+  'fd.ino',
+  'evt.res',
+];
 
 function opened(path: string, raw: string, flags: string, kind = 'file'): Fields {
   const { ino } = statSync(path);
@@ -114,7 +146,11 @@ test('an open by the 32-bit convention is decoded as what it is', () => {
 
 test('an open that fails tells the path as the caller wrote it, and the error', () => {
   const path = join(folder, 'sub/../absent');
-  const { fields, spellings } = event('open', ['open', path, '0', '0'], ['fd.name', 'fd.nameraw', 'evt.res', 'fd.type']);
+  const { fields, spellings } = event(
+    'open',
+    ['open', path, '0', '0'],
+    ['fd.name', 'fd.nameraw', 'evt.res', 'fd.type'],
+  );
   const absolute = join(folder, 'absent');
   assert.deepEqual(fields, { 'fd.name': absolute, 'fd.nameraw': path, 'evt.res': 'ENOENT', 'fd.type': undefined });
   assert.deepEqual(spellings, [absolute]);
@@ -158,25 +194,87 @@ test('a path of the length that the kernel allows comes whole', () => {
   assert.equal(found.truncated, 0);
 });
 
-const PATH_CALLS: readonly [type: string, args: (at: string) => string[], expected: (at: string) => Fields, setUp?: (at: string) => void][] = [
-  ['chmod', (at) => ['chmod', at, '04755'], (at) => ({ 'evt.arg.filename': at, 'evt.arg.mode': 'S_ISUID|S_IRUSR|S_IWUSR|S_IXUSR|S_IRGRP|S_IXGRP|S_IROTH|S_IXOTH' })],
-  ['fchmodat', (at) => ['fchmodat', 'cwd', at, '0600'], (at) => ({ 'evt.arg.filename': at, 'evt.arg.mode': 'S_IRUSR|S_IWUSR' })],
-  ['fchmodat2', (at) => ['fchmodat2', 'cwd', at, '0600'], (at) => ({ 'evt.arg.filename': at, 'evt.arg.mode': 'S_IRUSR|S_IWUSR' })],
-  ['fchmod', (at) => ['fchmod', at, '02711'], (at) => ({ 'fd.name': at, 'evt.arg.mode': 'S_ISGID|S_IRUSR|S_IWUSR|S_IXUSR|S_IXGRP|S_IXOTH' })],
+const PATH_CALLS: readonly [
+  type: string,
+  args: (at: string) => string[],
+  expected: (at: string) => Fields,
+  setUp?: (at: string) => void,
+][] = [
+  [
+    'chmod',
+    (at) => ['chmod', at, '04755'],
+    (at) => ({
+      'evt.arg.filename': at,
+      'evt.arg.mode': 'S_ISUID|S_IRUSR|S_IWUSR|S_IXUSR|S_IRGRP|S_IXGRP|S_IROTH|S_IXOTH',
+    }),
+  ],
+  [
+    'fchmodat',
+    (at) => ['fchmodat', 'cwd', at, '0600'],
+    (at) => ({ 'evt.arg.filename': at, 'evt.arg.mode': 'S_IRUSR|S_IWUSR' }),
+  ],
+  [
+    'fchmodat2',
+    (at) => ['fchmodat2', 'cwd', at, '0600'],
+    (at) => ({ 'evt.arg.filename': at, 'evt.arg.mode': 'S_IRUSR|S_IWUSR' }),
+  ],
+  [
+    'fchmod',
+    (at) => ['fchmod', at, '02711'],
+    (at) => ({ 'fd.name': at, 'evt.arg.mode': 'S_ISGID|S_IRUSR|S_IWUSR|S_IXUSR|S_IXGRP|S_IXOTH' }),
+  ],
   ['truncate', (at) => ['truncate', at, '3'], (at) => ({ 'fs.path.name': at, 'evt.arg.length': 3 })],
   ['ftruncate', (at) => ['ftruncate', at, '5'], (at) => ({ 'fd.name': at, 'evt.arg.length': 5 })],
-  ['rename', (at) => ['rename', at, `${at}.new`], (at) => ({ 'fs.path.source': at, 'fs.path.target': `${at}.new`, 'evt.arg.oldpath': at, 'evt.arg.newpath': `${at}.new` })],
-  ['renameat', (at) => ['renameat', 'cwd', at, 'cwd', `${at}.new`], (at) => ({ 'fs.path.source': at, 'fs.path.target': `${at}.new` })],
-  ['renameat2', (at) => ['renameat2', 'cwd', at, 'cwd', `${at}.new`, '1'], (at) => ({ 'fs.path.source': at, 'fs.path.target': `${at}.new` })],
+  [
+    'rename',
+    (at) => ['rename', at, `${at}.new`],
+    (at) => ({
+      'fs.path.source': at,
+      'fs.path.target': `${at}.new`,
+      'evt.arg.oldpath': at,
+      'evt.arg.newpath': `${at}.new`,
+    }),
+  ],
+  [
+    'renameat',
+    (at) => ['renameat', 'cwd', at, 'cwd', `${at}.new`],
+    (at) => ({ 'fs.path.source': at, 'fs.path.target': `${at}.new` }),
+  ],
+  [
+    'renameat2',
+    (at) => ['renameat2', 'cwd', at, 'cwd', `${at}.new`, '1'],
+    (at) => ({ 'fs.path.source': at, 'fs.path.target': `${at}.new` }),
+  ],
   ['link', (at) => ['link', at, `${at}.hard`], (at) => ({ 'fs.path.source': at, 'fs.path.target': `${at}.hard` })],
-  ['linkat', (at) => ['linkat', 'cwd', at, 'cwd', `${at}.hard2`, '0'], (at) => ({ 'evt.arg.oldpath': at, 'evt.arg.newpath': `${at}.hard2` })],
-  ['symlink', (at) => ['symlink', '../some/target', `${at}.sym`], (at) => ({ 'evt.arg.target': '../some/target', 'evt.arg.linkpath': `${at}.sym`, 'fs.path.target': `${at}.sym` })],
-  ['symlinkat', (at) => ['symlinkat', '/etc/shadow', 'cwd', `${at}.sym2`], (at) => ({ 'fs.path.source': '/etc/shadow', 'fs.path.target': `${at}.sym2` })],
-  ['mkdir', (at) => ['mkdir', `${at}.d`, '0700'], (at) => ({ 'evt.arg.path': `${at}.d`, 'evt.arg.mode': 'S_IRUSR|S_IWUSR|S_IXUSR' })],
+  [
+    'linkat',
+    (at) => ['linkat', 'cwd', at, 'cwd', `${at}.hard2`, '0'],
+    (at) => ({ 'evt.arg.oldpath': at, 'evt.arg.newpath': `${at}.hard2` }),
+  ],
+  [
+    'symlink',
+    (at) => ['symlink', '../some/target', `${at}.sym`],
+    (at) => ({ 'evt.arg.target': '../some/target', 'evt.arg.linkpath': `${at}.sym`, 'fs.path.target': `${at}.sym` }),
+  ],
+  [
+    'symlinkat',
+    (at) => ['symlinkat', '/etc/shadow', 'cwd', `${at}.sym2`],
+    (at) => ({ 'fs.path.source': '/etc/shadow', 'fs.path.target': `${at}.sym2` }),
+  ],
+  [
+    'mkdir',
+    (at) => ['mkdir', `${at}.d`, '0700'],
+    (at) => ({ 'evt.arg.path': `${at}.d`, 'evt.arg.mode': 'S_IRUSR|S_IWUSR|S_IXUSR' }),
+  ],
   ['mkdirat', (at) => ['mkdirat', 'cwd', `${at}.d2`, '0700'], (at) => ({ 'evt.arg.path': `${at}.d2` })],
   ['rmdir', (at) => ['rmdir', `${at}.r`], (at) => ({ 'fs.path.name': `${at}.r` }), (at) => mkdirSync(`${at}.r`)],
   ['unlink', (at) => ['unlink', at], (at) => ({ 'fs.path.name': at, 'evt.arg.path': at })],
-  ['unlinkat', (at) => ['unlinkat', 'cwd', `${at}.u`, '0x200'], (at) => ({ 'evt.arg.name': `${at}.u`, 'evt.arg.flags': 'AT_REMOVEDIR' }), (at) => mkdirSync(`${at}.u`)],
+  [
+    'unlinkat',
+    (at) => ['unlinkat', 'cwd', `${at}.u`, '0x200'],
+    (at) => ({ 'evt.arg.name': `${at}.u`, 'evt.arg.flags': 'AT_REMOVEDIR' }),
+    (at) => mkdirSync(`${at}.u`),
+  ],
 ];
 
 for (const [type, args, expected, setUp] of PATH_CALLS) {
@@ -193,13 +291,19 @@ for (const [type, args, expected, setUp] of PATH_CALLS) {
 test('a relative path is joined to the working folder, .. and all', () => {
   const at = join(folder, 'relative');
   writeFileSync(at, '');
-  const { fields } = event('unlink', ['unlink', './sub/../relative'], ['fs.path.name', 'fs.path.nameraw'], { cwd: folder });
+  const { fields } = event('unlink', ['unlink', './sub/../relative'], ['fs.path.name', 'fs.path.nameraw'], {
+    cwd: folder,
+  });
   assert.deepEqual(fields, { 'fs.path.name': at, 'fs.path.nameraw': './sub/../relative' });
 });
 
 test('dup tells both descriptors and the file behind them', () => {
   const wanted = ['evt.arg.oldfd', 'fd.type', 'fd.num'];
-  for (const [type, args, fd] of [['dup', ['dup', '1'], 3], ['dup2', ['dup2', '1', '9'], 9], ['dup3', ['dup3', '1', '8', '0'], 8]] as const) {
+  for (const [type, args, fd] of [
+    ['dup', ['dup', '1'], 3],
+    ['dup2', ['dup2', '1', '9'], 9],
+    ['dup3', ['dup3', '1', '8', '0'], 8],
+  ] as const) {
     assert.deepEqual(event(type, args, wanted).fields, { 'evt.arg.oldfd': 1, 'fd.type': 'unix', 'fd.num': fd });
   }
 });
@@ -209,19 +313,47 @@ test('socket tells what was asked for', () => {
   assert.deepEqual(fields, { 'evt.arg.domain': 'AF_PACKET', 'evt.arg.type': 3, 'evt.res': 'SUCCESS' });
 });
 
-const TUPLE = ['fd.type', 'fd.l4proto', 'fd.sip', 'fd.sport', 'fd.rip', 'fd.rport', 'fd.cip', 'fd.sockfamily', 'evt.res'];
+const TUPLE = [
+  'fd.type',
+  'fd.l4proto',
+  'fd.sip',
+  'fd.sport',
+  'fd.rip',
+  'fd.rport',
+  'fd.cip',
+  'fd.sockfamily',
+  'evt.res',
+];
 
 test('connect tells the peer that the kernel connected to', () => {
   const { fields } = event('connect', ['connect', 'v4:127.0.0.1:9', '2'], [...TUPLE, 'fd.connected']);
   assert.deepEqual(fields, {
-    'fd.type': 'ipv4', 'fd.l4proto': 'udp', 'fd.sip': '127.0.0.1', 'fd.sport': 9, 'fd.rip': '127.0.0.1', 'fd.rport': 9, 'fd.cip': '127.0.0.1', 'fd.sockfamily': 'ip',
-    'evt.res': 'SUCCESS', 'fd.connected': true,
+    'fd.type': 'ipv4',
+    'fd.l4proto': 'udp',
+    'fd.sip': '127.0.0.1',
+    'fd.sport': 9,
+    'fd.rip': '127.0.0.1',
+    'fd.rport': 9,
+    'fd.cip': '127.0.0.1',
+    'fd.sockfamily': 'ip',
+    'evt.res': 'SUCCESS',
+    'fd.connected': true,
   });
 });
 
 test('a connect that is refused tells the address that was asked for', () => {
-  const { fields } = event('connect', ['connect', 'v4:127.0.0.1:1', '1'], ['fd.sip', 'fd.sport', 'fd.l4proto', 'evt.res', 'fd.net']);
-  assert.deepEqual(fields, { 'fd.sip': '127.0.0.1', 'fd.sport': 1, 'fd.l4proto': 'tcp', 'evt.res': 'ECONNREFUSED', 'fd.net': fields['fd.net'] });
+  const { fields } = event(
+    'connect',
+    ['connect', 'v4:127.0.0.1:1', '1'],
+    ['fd.sip', 'fd.sport', 'fd.l4proto', 'evt.res', 'fd.net'],
+  );
+  assert.deepEqual(fields, {
+    'fd.sip': '127.0.0.1',
+    'fd.sport': 1,
+    'fd.l4proto': 'tcp',
+    'evt.res': 'ECONNREFUSED',
+    'fd.net': fields['fd.net'],
+  });
 });
 
 test('connect over IPv6 writes addresses in their short form', () => {
@@ -239,8 +371,18 @@ test('bind and listen tell the local side', () => {
 
 for (const type of ['accept', 'accept4']) {
   test(`${type} tells client and server of the new connection`, () => {
-    const { fields } = event(type, [type, 'v4:127.0.0.1:0'], ['fd.cip', 'fd.sip', 'fd.l4proto', 'fd.is_server', 'fd.connected']);
-    assert.deepEqual(fields, { 'fd.cip': '127.0.0.1', 'fd.sip': '127.0.0.1', 'fd.l4proto': 'tcp', 'fd.is_server': true, 'fd.connected': true });
+    const { fields } = event(
+      type,
+      [type, 'v4:127.0.0.1:0'],
+      ['fd.cip', 'fd.sip', 'fd.l4proto', 'fd.is_server', 'fd.connected'],
+    );
+    assert.deepEqual(fields, {
+      'fd.cip': '127.0.0.1',
+      'fd.sip': '127.0.0.1',
+      'fd.l4proto': 'tcp',
+      'fd.is_server': true,
+      'fd.connected': true,
+    });
   });
 }
 
@@ -251,12 +393,18 @@ test('a unix socket is told by its path', () => {
 });
 
 test('ptrace names its request', () => {
-  assert.deepEqual(event('ptrace', ['ptrace-traceme'], ['evt.arg.request']).fields, { 'evt.arg.request': 'PTRACE_TRACEME' });
-  assert.deepEqual(event('ptrace', ['ptrace-attach'], ['evt.arg.request']).fields, { 'evt.arg.request': 'PTRACE_ATTACH' });
+  assert.deepEqual(event('ptrace', ['ptrace-traceme'], ['evt.arg.request']).fields, {
+    'evt.arg.request': 'PTRACE_TRACEME',
+  });
+  assert.deepEqual(event('ptrace', ['ptrace-attach'], ['evt.arg.request']).fields, {
+    'evt.arg.request': 'PTRACE_ATTACH',
+  });
 });
 
 test('unshare and setns name the namespaces', () => {
-  assert.deepEqual(event('unshare', ['unshare', '0x04020000'], ['evt.arg.flags']).fields, { 'evt.arg.flags': 'CLONE_NEWNS|CLONE_NEWUTS' });
+  assert.deepEqual(event('unshare', ['unshare', '0x04020000'], ['evt.arg.flags']).fields, {
+    'evt.arg.flags': 'CLONE_NEWNS|CLONE_NEWUTS',
+  });
   const { fields } = event('setns', ['setns', '/proc/self/ns/uts', '0x04000000'], ['evt.arg.nstype', 'evt.res']);
   assert.deepEqual(fields, { 'evt.arg.nstype': 'CLONE_NEWUTS', 'evt.res': 'SUCCESS' });
 });
@@ -264,15 +412,24 @@ test('unshare and setns name the namespaces', () => {
 test('setuid names the user', () => {
   const { events } = capture.of(() => trigger(['setuid', '33']), ['evt.arg.uid', 'user.uid', 'user.name']);
   const name = /^([^:]*):[^:]*:33:/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[1];
-  assert.deepEqual(events.find(({ type }) => type === 'setuid')!.fields, { 'evt.arg.uid': name, 'user.uid': 33, 'user.name': name });
+  assert.deepEqual(events.find(({ type }) => type === 'setuid')!.fields, {
+    'evt.arg.uid': name,
+    'user.uid': 33,
+    'user.name': name,
+  });
 });
 
 test('module loading tells parameters, file and error', () => {
-  assert.deepEqual(event('init_module', ['init_module', 'a=1'], ['evt.arg.uargs', 'evt.failed']).fields, { 'evt.arg.uargs': 'a=1', 'evt.failed': true });
+  assert.deepEqual(event('init_module', ['init_module', 'a=1'], ['evt.arg.uargs', 'evt.failed']).fields, {
+    'evt.arg.uargs': 'a=1',
+    'evt.failed': true,
+  });
   const path = join(folder, 'file');
   const { fields } = event('finit_module', ['finit_module', path, 'b=2'], ['evt.arg.uargs', 'evt.arg.path']);
   assert.deepEqual(fields, { 'evt.arg.uargs': 'b=2', 'evt.arg.path': path });
-  assert.deepEqual(event('delete_module', ['delete_module', 'absent'], ['evt.arg.name']).fields, { 'evt.arg.name': 'absent' });
+  assert.deepEqual(event('delete_module', ['delete_module', 'absent'], ['evt.arg.name']).fields, {
+    'evt.arg.name': 'absent',
+  });
 });
 
 test('memfd_create tells its name', () => {
@@ -281,11 +438,13 @@ test('memfd_create tells its name', () => {
 });
 
 test('23 opens are 23 events', () => {
-  const count = capture.of(() => {
-    for (let i = 0; i < 23; i++) statSync('/etc/hostname');
-    for (let i = 0; i < 23; i++) readFileSync('/etc/hostname');
-    return process;
-  }, ['fd.name']).events.filter(({ type, fields }) => type === 'openat' && fields['fd.name'] === '/etc/hostname').length;
+  const count = capture
+    .of(() => {
+      for (let i = 0; i < 23; i++) statSync('/etc/hostname');
+      for (let i = 0; i < 23; i++) readFileSync('/etc/hostname');
+      return process;
+    }, ['fd.name'])
+    .events.filter(({ type, fields }) => type === 'openat' && fields['fd.name'] === '/etc/hostname').length;
   assert.equal(count, 23);
 });
 
@@ -293,5 +452,32 @@ test('a hard link and a file without any permission are files like others', () =
   const hard = join(folder, 'hard');
   linkSync(join(folder, 'file'), hard);
   chmodSync(hard, 0);
-  assert.deepEqual(event('open', ['open', hard, '0', '0'], ['fd.name', 'evt.res']).fields, { 'fd.name': hard, 'evt.res': 'SUCCESS' });
+  assert.deepEqual(event('open', ['open', hard, '0', '0'], ['fd.name', 'evt.res']).fields, {
+    'fd.name': hard,
+    'evt.res': 'SUCCESS',
+  });
+});
+
+test('records that go round the end of the ring come whole', () => {
+  // 1 MiB holds some five thousand opens: six rounds of three thousand go over the end several times.
+  const small = new Capture({ ringPreset: 1, cpusPerRing: 0, eventTypes: ['openat'] });
+  try {
+    const path = join(folder, 'file');
+    let seen = 0;
+    for (let round = 0; round < 6; round++) {
+      const { events } = small.of(() => {
+        for (let i = 0; i < 3000; i++) readFileSync(path);
+        return process;
+      }, ['fd.name', 'fd.nameraw', 'proc.name']);
+      const mine = events.filter(({ fields }) => fields['fd.name'] === path && fields['fd.nameraw'] === path);
+      seen += mine.length;
+    }
+    assert.equal(seen, 18_000);
+    assert.equal(
+      small.source.stats().drops.reduce((sum, { reason, count }) => sum + (reason === 'ring_full' ? count : 0), 0),
+      0,
+    );
+  } finally {
+    small.close();
+  }
 });

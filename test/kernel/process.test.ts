@@ -33,19 +33,55 @@ function execution(program: string, args: readonly string[], names: readonly str
 
 test('an execution tells program, arguments, working folder, parents and identity', () => {
   const names = [
-    'proc.name', 'proc.exe', 'proc.exepath', 'proc.args', 'proc.cmdline', 'proc.cwd', 'proc.ppid', 'proc.tty', 'user.uid', 'user.name', 'group.gid',
-    'proc.exe_ino', 'evt.type', 'evt.res', 'container.id', 'proc.aname[1]', 'proc.env[SHIKRA_TEST]', 'proc.env',
+    'proc.name',
+    'proc.exe',
+    'proc.exepath',
+    'proc.args',
+    'proc.cmdline',
+    'proc.cwd',
+    'proc.ppid',
+    'proc.tty',
+    'user.uid',
+    'user.name',
+    'group.gid',
+    'proc.exe_ino',
+    'evt.type',
+    'evt.res',
+    'container.id',
+    'proc.aname[1]',
+    'proc.env[SHIKRA_TEST]',
+    'proc.env',
   ];
-  const { fields } = execution(TRIGGER, ['nothing', 'a b', ''], names, { cwd: folder, env: { SHIKRA_TEST: 'yes', SECRET: 'no' } });
+  const { fields } = execution(TRIGGER, ['nothing', 'a b', ''], names, {
+    cwd: folder,
+    env: { SHIKRA_TEST: 'yes', SECRET: 'no' },
+  });
   assert.deepEqual(fields, {
-    'proc.name': 'trigger', 'proc.exe': TRIGGER, 'proc.exepath': TRIGGER, 'proc.args': 'nothing a b ', 'proc.cmdline': 'trigger nothing a b ', 'proc.cwd': `${folder}/`,
-    'proc.ppid': process.pid, 'proc.tty': 0, 'user.uid': 0, 'user.name': 'root', 'group.gid': 0, 'proc.exe_ino': BigInt(statSync(TRIGGER).ino), 'evt.type': 'execve',
-    'evt.res': 'SUCCESS', 'container.id': 'host', 'proc.aname[1]': fields['proc.aname[1]'], 'proc.env[SHIKRA_TEST]': 'yes', 'proc.env': 'SHIKRA_TEST=yes',
+    'proc.name': 'trigger',
+    'proc.exe': TRIGGER,
+    'proc.exepath': TRIGGER,
+    'proc.args': 'nothing a b ',
+    'proc.cmdline': 'trigger nothing a b ',
+    'proc.cwd': `${folder}/`,
+    'proc.ppid': process.pid,
+    'proc.tty': 0,
+    'user.uid': 0,
+    'user.name': 'root',
+    'group.gid': 0,
+    'proc.exe_ino': BigInt(statSync(TRIGGER).ino),
+    'evt.type': 'execve',
+    'evt.res': 'SUCCESS',
+    'container.id': 'host',
+    'proc.aname[1]': fields['proc.aname[1]'],
+    'proc.env[SHIKRA_TEST]': 'yes',
+    'proc.env': 'SHIKRA_TEST=yes',
   });
 });
 
 test('the executable is told by its file, not by what it calls itself', () => {
-  const { fields } = execution(TRIGGER, ['nothing'], ['proc.exe', 'proc.exepath', 'proc.name'], { argv0: '/usr/sbin/sshd' });
+  const { fields } = execution(TRIGGER, ['nothing'], ['proc.exe', 'proc.exepath', 'proc.name'], {
+    argv0: '/usr/sbin/sshd',
+  });
   assert.deepEqual(fields, { 'proc.exe': '/usr/sbin/sshd', 'proc.exepath': TRIGGER, 'proc.name': 'trigger' });
 });
 
@@ -63,7 +99,10 @@ test('an execution out of memory says so', () => {
   const names = ['proc.is_exe_from_memfd', 'proc.exepath', 'proc.args', 'evt.type'];
   const { events } = capture.of(() => trigger(['memfd-exec', TRIGGER, 'nothing']), names);
   assert.deepEqual(events.findLast(({ type }) => type === 'execveat')!.fields, {
-    'proc.is_exe_from_memfd': true, 'proc.exepath': 'memfd:copy', 'proc.args': 'nothing', 'evt.type': 'execveat',
+    'proc.is_exe_from_memfd': true,
+    'proc.exepath': 'memfd:copy',
+    'proc.args': 'nothing',
+    'evt.type': 'execveat',
   });
 });
 
@@ -75,8 +114,14 @@ test('an executable of the upper layer of an overlay is told from one below', (t
   t.after(() => execFileSync('umount', [join(folder, 'merged')]));
   copyFileSync(TRIGGER, join(folder, 'merged/new'));
   const names = ['proc.is_exe_upper_layer', 'proc.exepath'];
-  assert.deepEqual(execution(join(folder, 'merged/old'), ['nothing'], names).fields, { 'proc.is_exe_upper_layer': false, 'proc.exepath': join(folder, 'merged/old') });
-  assert.deepEqual(execution(join(folder, 'merged/new'), ['nothing'], names).fields, { 'proc.is_exe_upper_layer': true, 'proc.exepath': join(folder, 'merged/new') });
+  assert.deepEqual(execution(join(folder, 'merged/old'), ['nothing'], names).fields, {
+    'proc.is_exe_upper_layer': false,
+    'proc.exepath': join(folder, 'merged/old'),
+  });
+  assert.deepEqual(execution(join(folder, 'merged/new'), ['nothing'], names).fields, {
+    'proc.is_exe_upper_layer': true,
+    'proc.exepath': join(folder, 'merged/new'),
+  });
 });
 
 test('standard streams are told by what they lead to', () => {
@@ -87,7 +132,10 @@ test('standard streams are told by what they lead to', () => {
 
 test('a fork is told with its kind, and the child has the image of its parent until it executes', () => {
   const { result, events } = capture.of(() => trigger(['fork']), ['evt.type', 'evt.rawres']);
-  assert.deepEqual(events.find(({ type }) => type === 'fork')!.fields, { 'evt.type': 'fork', 'evt.rawres': result.result });
+  assert.deepEqual(events.find(({ type }) => type === 'fork')!.fields, {
+    'evt.type': 'fork',
+    'evt.rawres': result.result,
+  });
 });
 
 test('ancestors are known to the first process', () => {
@@ -150,7 +198,10 @@ test('a table that is full pushes out entries, counts them, and finds them again
   const small = new Capture({ eventTypes: ['openat'], processTableEntries: 4 });
   try {
     const { events } = small.of(() => trigger(['openat', 'cwd', '/etc/hostname', '0', '0']), ['proc.name', 'fd.name']);
-    assert.deepEqual(events.findLast(({ type }) => type === 'openat')!.fields, { 'proc.name': 'trigger', 'fd.name': '/etc/hostname' });
+    assert.deepEqual(events.findLast(({ type }) => type === 'openat')!.fields, {
+      'proc.name': 'trigger',
+      'fd.name': '/etc/hostname',
+    });
     assert.equal(small.source.table.size, 4);
     assert.ok(small.source.table.counts.evicted > 0);
   } finally {
@@ -162,7 +213,11 @@ test('a chain of forks without end does not keep every process that it had', () 
   // Each shell starts the next and leaves: the chain of parents grows by one with each.
   const script = 'n=$1; if [ $n -gt 0 ]; then sh "$0" $((n-1)); else cat /etc/hostname; fi';
   const { events } = capture.of(() => {
-    const { stdout } = spawnSync('sh', ['-c', `echo '${script.replaceAll("'", "'\\''")}' > ${folder}/chain; sh ${folder}/chain 90 > /dev/null; echo $$`], { encoding: 'utf8' });
+    const { stdout } = spawnSync(
+      'sh',
+      ['-c', `echo '${script.replaceAll("'", "'\\''")}' > ${folder}/chain; sh ${folder}/chain 90 > /dev/null; echo $$`],
+      { encoding: 'utf8' },
+    );
     return { pid: Number(stdout) };
   }, ['proc.name']);
   assert.ok(events.length > 0);

@@ -22,7 +22,10 @@ export interface Triggered {
 }
 
 /** Runs `trigger NAME ARGUMENT...` to its end. */
-export function trigger(args: readonly string[], options: { cwd?: string; argv0?: string; stdio?: 'pipe' | ['pipe', number, number] } = {}): Triggered {
+export function trigger(
+  args: readonly string[],
+  options: { cwd?: string; argv0?: string; stdio?: 'pipe' | ['pipe', number, number] } = {},
+): Triggered {
   const { pid, stdout, stderr } = spawnSync(TRIGGER, args, { encoding: 'utf8', ...options });
   if (stderr) throw new Error(stderr);
   return { pid, result: Number(stdout) };

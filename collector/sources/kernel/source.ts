@@ -12,6 +12,8 @@ const MIB = 1024 * 1024;
 /** Bytes before each record in a ring: its length, and where it lies (linux/bpf.h). */
 const RECORD_HEADER_BYTES = 8;
 const LENGTH_MASK = 0x3fffffff;
+/** RECORD_STRINGS_BYTES of record.bpf.h, above which the probe counts a record as too large. */
+const MAX_RECORD_BYTES = 32_768;
 /** After so many records the thread looks at its messages before it goes on. */
 const RECORDS_PER_TURN = 50_000;
 
@@ -45,6 +47,7 @@ export class KernelSource {
   readonly #cpusPerRing: number;
   readonly #view = new EventView();
   readonly #counts = new Float64Array(EVENT_TYPE_NAMES.length);
+  readonly #wrapped = new Memory(new ArrayBuffer(MAX_RECORD_BYTES));
   #memories: readonly Memory[] = [];
   #onEvent: (event: EventView) => void = () => {};
 
@@ -159,8 +162,9 @@ export class KernelSource {
     while (position < end) {
       const at = this.#record(position);
       if (memory.u64(at + HEADER.time_ns) > limit && taken > 0) break;
-      const length = memory.u32[(at - RECORD_HEADER_BYTES) >>> 2]! & LENGTH_MASK;
-      this.#take(memory, at);
+      const length = memory.u32[(position % this.#ringBytes) >>> 2]! & LENGTH_MASK;
+      if (at + length <= this.#ringBytes) this.#take(memory, at);
+      else this.#takeWrapped(memory, at, length);
       position += (length + RECORD_HEADER_BYTES + 7) & ~7;
       taken++;
     }
@@ -168,8 +172,17 @@ export class KernelSource {
     return taken;
   }
 
+  /** Where a record's data begin; its header is before them, on the other side of the end perhaps. */
   #record(position: number): number {
-    return (position % this.#ringBytes) + RECORD_HEADER_BYTES;
+    return (position + RECORD_HEADER_BYTES) % this.#ringBytes;
+  }
+
+  /** Once in a ring's length a record goes on at the beginning: it is put together aside. */
+  #takeWrapped(memory: Memory, at: number, length: number): void {
+    const first = this.#ringBytes - at;
+    this.#wrapped.bytes.set(memory.bytes.subarray(at, this.#ringBytes), 0);
+    this.#wrapped.bytes.set(memory.bytes.subarray(0, length - first), first);
+    this.#take(this.#wrapped, 0);
   }
 
   #take(memory: Memory, at: number): void {
