@@ -5,7 +5,6 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ancestor } from '../../collector/sources/kernel/process.ts';
 import { Capture } from './capture.ts';
 import { buildTrigger, TRIGGER, trigger } from './trigger.ts';
 
