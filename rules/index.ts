@@ -13,6 +13,7 @@ export {
   type Ruleset,
 } from './language/evaluate.ts';
 export { formatProblem, PROBLEMS, type Problem, type ProblemCode, type Severity } from './language/problem.ts';
+export { type Subject, Verdicts } from './language/subject.ts';
 export type {
   LiteralValue,
   TypedCheck,

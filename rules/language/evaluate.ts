@@ -6,6 +6,7 @@ import { createFolder } from './fold.ts';
 import { generateEvaluator } from './generate.ts';
 import { type OutputFormat, valueText } from './output.ts';
 import { type Problem, problemAt } from './problem.ts';
+import type { Subject } from './subject.ts';
 import { createTransformer } from './transform.ts';
 import type { TypedArgument, TypedCheck, TypedExpression, TypedField, TypedOperand } from './typed.ts';
 
@@ -22,6 +23,8 @@ export interface FieldResolver<E> {
    * @returns undefined if the source does not collect the field for events of that type: every check of it is false
    */
   getter(field: FieldReference, eventType: string | undefined): FieldGetter<E> | undefined;
+  /** What events share, if the source can tell: checks of a subject's fields alone are decided once for it. */
+  readonly subjects?: readonly Subject<E>[];
 }
 
 /** Tells which rule matches: the first with an index of at least `from`, or -1. Allocates nothing. */
@@ -62,6 +65,9 @@ export interface Ruleset<E> {
   readonly warnings: readonly Problem[];
 }
 
+/** Tells the answers of one rule set from those of the one that it replaced. */
+let generations = 0;
+
 /**
  * Compiles rules for a source, once per load.
  * @param rules those of one source; disabled ones are left out
@@ -73,6 +79,7 @@ export function compileRuleset<E>(
   knownEventTypes: readonly string[],
 ): Ruleset<E> {
   const enabled = rules.filter((rule) => rule.enabled);
+  const generation = generations++;
   const evaluators = new Map<string, Evaluator<E> | undefined>();
   const known = new Set(knownEventTypes);
   return {
@@ -80,7 +87,11 @@ export function compileRuleset<E>(
     eventTypes: new Set(enabled.flatMap(({ eventTypes }) => (eventTypes === undefined ? [] : [...eventTypes]))),
     matchesAnyType: enabled.some(({ eventTypes }) => eventTypes === undefined),
     evaluator(eventType) {
-      if (!evaluators.has(eventType)) evaluators.set(eventType, compileEvaluator(enabled, resolver, eventType));
+      if (!evaluators.has(eventType))
+        evaluators.set(
+          eventType,
+          compileEvaluator(enabled, resolver, { eventType, generation, evaluator: evaluators.size }),
+        );
       return evaluators.get(eventType);
     },
     warnings: enabled.flatMap((rule) => warningsOf(rule, resolver, known)),
@@ -96,8 +107,9 @@ function compileRule<E>(rule: CheckedRule, index: number, resolver: FieldResolve
 function compileEvaluator<E>(
   rules: readonly CheckedRule[],
   resolver: FieldResolver<E>,
-  eventType: string,
+  place: { eventType: string; generation: number; evaluator: number },
 ): Evaluator<E> | undefined {
+  const { eventType } = place;
   const reader = createReader(resolver, eventType);
   const fold = createFolder(eventType, (check) => sidesOf(check).every((side) => reader(side) !== undefined));
   const conditions = rules.map(
@@ -105,7 +117,7 @@ function compileEvaluator<E>(
       eventTypes?.has(eventType) === false ? { kind: 'constant', value: false } : fold(condition),
   );
   if (conditions.every((condition) => condition.kind === 'constant' && !condition.value)) return undefined;
-  return generateEvaluator(conditions, (operand) => reader(operand)!);
+  return generateEvaluator(conditions, (operand) => reader(operand)!, { ...place, subjects: resolver.subjects ?? [] });
 }
 
 function sidesOf(check: TypedCheck): TypedOperand[] {

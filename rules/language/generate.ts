@@ -1,12 +1,14 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import { fieldText } from '../fields/catalogue.ts';
 import { createMatcher, numberSet } from './match.ts';
-import type { TypedArgument, TypedCheck, TypedExpression, TypedOperand } from './typed.ts';
+import type { Subject } from './subject.ts';
+import type { TypedArgument, TypedCheck, TypedExpression, TypedField, TypedOperand } from './typed.ts';
 import { classOf } from './types.ts';
 
 /**
  * Writes the conditions of one event type as JavaScript. Fields are read when first needed and once per event; an expression that occurs twice is
- * evaluated once. What was read or evaluated is noted in bit masks, so that starting an event means clearing a few numbers.
+ * evaluated once. What was read or evaluated is noted in bit masks, so that starting an event means clearing a few numbers. An expression about one
+ * subject (a path, a program) is evaluated once for the subject, not for each event: its answer is noted in masks that are kept with the subject.
  *
  * No text of a rule becomes code: constants, sets, getters and tests are passed in an array, and the code names them by number. Numbers are the
  * only constants written out.
@@ -14,12 +16,25 @@ import { classOf } from './types.ts';
 export function generateEvaluator<E>(
   conditions: readonly TypedExpression[],
   readerOf: (operand: TypedOperand) => (event: E) => FieldValue | undefined,
+  subjects: SubjectsOfEvaluator<E>,
 ): (event: E, from: number) => number {
-  const generator = new Generator(readerOf as (operand: TypedOperand) => unknown);
+  const generator = new Generator(
+    readerOf as (operand: TypedOperand) => unknown,
+    subjects as SubjectsOfEvaluator<never>,
+  );
   const { source, constants } = generator.generate(conditions);
   // The only arguments are an array of constants and two helpers; see above for why the text is safe.
   const factory = new Function('constants', 'text', source);
   return factory(constants, asText) as (event: E, from: number) => number;
+}
+
+/** The subjects that events of the type have, and where the evaluator's answers are kept with them. */
+export interface SubjectsOfEvaluator<E> {
+  readonly subjects: readonly Subject<E>[];
+  readonly eventType: string;
+  /** Of the rule set, and of the evaluator in it. */
+  readonly generation: number;
+  readonly evaluator: number;
 }
 
 /** Text fields are compared as text even if a source gives a number. */
@@ -37,8 +52,12 @@ interface Node {
   readonly expression: TypedExpression;
   readonly operands: readonly Node[];
   uses: number;
-  /** Number of its bit, if it is remembered. */
+  /** Number of its bit, if it is remembered for the event. */
   slot: number | undefined;
+  /** Number of the subject that its value follows from alone. */
+  readonly subject: number | undefined;
+  /** Number of its bit in the subject's verdicts, once it has one. */
+  verdict: number | undefined;
 }
 
 interface FieldSlot {
@@ -60,8 +79,14 @@ class Generator {
   readonly #fields = new Map<string, FieldSlot>();
   readonly #functions: string[] = [];
 
-  constructor(readerOf: (operand: TypedOperand) => unknown) {
+  readonly #subjects: SubjectsOfEvaluator<never>;
+  /** How many verdicts each subject has. */
+  readonly #verdictCounts: number[];
+
+  constructor(readerOf: (operand: TypedOperand) => unknown, subjects: SubjectsOfEvaluator<never>) {
     this.#readerOf = readerOf;
+    this.#subjects = subjects;
+    this.#verdictCounts = subjects.subjects.map(() => 0);
   }
 
   generate(conditions: readonly TypedExpression[]): Program {
@@ -70,7 +95,7 @@ class Generator {
     );
     for (const root of roots) if (root !== undefined) root.uses++;
     const remembered = [...this.#nodesByKey.values()].filter(
-      (node) => node.uses > 1 && isWorthRemembering(node.expression),
+      (node) => node.uses > 1 && node.subject === undefined && isWorthRemembering(node.expression),
     );
     remembered.forEach((node, slot) => {
       node.slot = slot;
@@ -87,17 +112,27 @@ class Generator {
     const nodeWords = wordsFor(rememberedCount);
     const masks = [...nodeWords.map((word) => `k${word}`), ...nodeWords.map((word) => `v${word}`)];
     for (const word of wordsFor(this.#fields.size)) masks.push(`m${word}`);
+    const place = `${this.#subjects.generation}, ${this.#subjects.evaluator}`;
+    const subjects = this.#subjects.subjects.flatMap((subject, id) => {
+      const words = 2 * wordsFor(this.#verdictCounts[id]!).length;
+      return words === 0 ? [] : [{ id, words, find: this.#constant((event: never) => subject.verdicts(event)) }];
+    });
     return [
       '"use strict";',
       ...this.#constants.map((_, index) => `const c${index} = constants[${index}];`),
       'let e;',
       ...masks.map((mask) => `let ${mask} = 0;`),
+      ...subjects.map(({ id, words }) => `let q${id}; const z${id} = new Int32Array(${words});`),
       ...cached.map(({ id }) => `let f${id};`),
       ...fieldFunctions,
       ...this.#functions,
       'return function evaluate(event, from) {',
       '  e = event;',
       ...masks.map((mask) => `  ${mask} = 0;`),
+      ...subjects.map(
+        ({ id, find, words }) =>
+          `  { const s = ${find}(e); q${id} = s === undefined ? z${id}.fill(0) : s.of(${place}, ${words}); }`,
+      ),
       ...rules,
       '  return -1;',
       '};',
@@ -133,12 +168,20 @@ class Generator {
         : `${expression.kind} ${operands.map(({ id }) => id).join(' ')}`;
     let node = this.#nodesByKey.get(key);
     if (node === undefined) {
-      node = { id: this.#nodesByKey.size, expression, operands, uses: 0, slot: undefined };
+      const subject = expression.kind === 'check' ? this.#subjectOf(expression) : commonSubject(operands);
+      node = { id: this.#nodesByKey.size, expression, operands, uses: 0, slot: undefined, subject, verdict: undefined };
       for (const operand of operands) operand.uses++;
       this.#nodesByKey.set(key, node);
     }
     this.#nodesByExpression.set(expression, node);
     return node;
+  }
+
+  #subjectOf(check: TypedCheck): number | undefined {
+    const fields = [check.left, ...(check.right === undefined ? [] : [check.right])].flatMap(fieldsIn);
+    const { subjects, eventType } = this.#subjects;
+    const found = subjects.findIndex((subject) => fields.every((field) => subject.covers(field.reference, eventType)));
+    return found < 0 || fields.length === 0 ? undefined : found;
   }
 
   #operandsOf(expression: TypedExpression): readonly TypedExpression[] {
@@ -156,23 +199,40 @@ class Generator {
     }
   }
 
-  #use(node: Node): string {
+  /** @param within the subject of the expression around: inside it, parts are not kept again */
+  #use(node: Node, within?: number): string {
+    if (node.subject !== undefined && node.subject !== within && node.expression.kind !== 'constant')
+      return this.#verdict(node, node.subject);
     if (node.slot === undefined) return this.#compute(node);
     const { word, bit } = bitOf(node.slot);
     return `(k${word} & ${bit} ? (v${word} & ${bit}) !== 0 : n${node.slot}())`;
   }
 
+  #verdict(node: Node, subject: number): string {
+    const fresh = node.verdict === undefined;
+    node.verdict ??= this.#verdictCounts[subject]!++;
+    const { word, bit } = bitOf(node.verdict);
+    const [known, holds] = [`q${subject}[${2 * word}]`, `q${subject}[${2 * word + 1}]`];
+    const name = `p${subject}_${node.verdict}`;
+    if (fresh) {
+      this.#functions.push(
+        `function ${name}() { let t; ${known} |= ${bit}; if (${this.#compute(node)}) { ${holds} |= ${bit}; return true; } return false; }`,
+      );
+    }
+    return `(${known} & ${bit} ? (${holds} & ${bit}) !== 0 : ${name}())`;
+  }
+
   #compute(node: Node): string {
-    const { expression } = node;
+    const { expression, subject } = node;
     switch (expression.kind) {
       case 'constant':
         return expression.value ? 'true' : 'false';
       case 'not':
-        return `!${this.#use(node.operands[0]!)}`;
+        return `!${this.#use(node.operands[0]!, subject)}`;
       case 'and':
-        return `(${node.operands.map((operand) => this.#use(operand)).join(' && ')})`;
+        return `(${node.operands.map((operand) => this.#use(operand, subject)).join(' && ')})`;
       case 'or':
-        return `(${node.operands.map((operand) => this.#use(operand)).join(' || ')})`;
+        return `(${node.operands.map((operand) => this.#use(operand, subject)).join(' || ')})`;
       case 'check':
         return this.#check(expression);
     }
@@ -320,6 +380,25 @@ class Generator {
     let index = typeof value === 'object' ? -1 : this.#constants.indexOf(value);
     if (index < 0) index = this.#constants.push(value) - 1;
     return `c${index}`;
+  }
+}
+
+/** The subject that all operands have; undefined if they differ. */
+function commonSubject(operands: readonly Node[]): number | undefined {
+  const subject = operands[0]?.subject;
+  return operands.every((operand) => operand.subject === subject) ? subject : undefined;
+}
+
+function fieldsIn(argument: TypedArgument): TypedField[] {
+  switch (argument.kind) {
+    case 'field':
+      return [argument];
+    case 'literal':
+      return [];
+    case 'list':
+      return argument.items.flatMap(fieldsIn);
+    case 'transformer':
+      return argument.arguments.flatMap(fieldsIn);
   }
 }
 

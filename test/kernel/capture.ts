@@ -76,7 +76,7 @@ export class Capture {
     return {
       type: event.typeName,
       pid: event.u32(HEADER.pid),
-      spellings: event.paths.slice(0, event.spellings),
+      spellings: event.paths.slice(0, event.spellings).map(({ text }) => text),
       unreadable: event.memory.bytes[event.at + HEADER.unreadable]!,
       truncated: event.memory.bytes[event.at + HEADER.truncated]!,
       abi: event.memory.bytes[event.at + HEADER.abi]!,

@@ -2,7 +2,7 @@ import { DESCRIPTOR, EVENT_TYPE_NAMES, EVENT_TYPES, HEADER, OPEN, PATH, SOCKET }
 import { Memory } from './memory.ts';
 import { PathJoiner, tidyPath } from './paths.ts';
 import { type Process, unknownProcess } from './process.ts';
-import { StringCache } from './string-cache.ts';
+import { CachedString, NO_STRING, StringCache } from './string-cache.ts';
 import { familyOf } from './system-calls.ts';
 
 const NO_MEMORY = new Memory(new ArrayBuffer(64));
@@ -26,7 +26,7 @@ export class EventView {
   /** Number of the event since start, from 1. */
   number = 0;
   /** Distinct spellings of the event's (first) path; the one in force is `paths[spelling]`. */
-  readonly paths: [string, string, string] = ['', '', ''];
+  readonly paths: [CachedString, CachedString, CachedString] = [NO_STRING, NO_STRING, NO_STRING];
   spellings = 0;
   spelling = 0;
   /** As the caller wrote it. '' if there is none. */
@@ -55,13 +55,13 @@ export class EventView {
         this.#readPaths();
         break;
       case 'descriptor':
-        this.#onlyPath(this.string(DESCRIPTOR.path));
+        this.#onlyPath(this.#cached(DESCRIPTOR.path));
         break;
       case 'socket':
-        this.#onlyPath(this.string(SOCKET.unix_path));
+        this.#onlyPath(this.#cached(SOCKET.unix_path));
         break;
       default:
-        this.#onlyPath('');
+        this.#onlyPath(NO_STRING);
     }
   }
 
@@ -71,6 +71,11 @@ export class EventView {
 
   /** The path in force; undefined if the event has none. */
   get path(): string | undefined {
+    return this.spellings === 0 ? undefined : this.paths[this.spelling]!.text;
+  }
+
+  /** The same with what is known of it. */
+  get cachedPath(): CachedString | undefined {
     return this.spellings === 0 ? undefined : this.paths[this.spelling];
   }
 
@@ -96,59 +101,62 @@ export class EventView {
 
   /** A string by the offset of its str_ref. */
   string(offset: number): string {
-    const length = this.memory.u16[((this.at + offset) >>> 1) + 1]!;
-    return length === 0
-      ? ''
-      : this.#strings.get(this.memory, this.at + this.memory.u16[(this.at + offset) >>> 1]!, length);
+    return this.#cached(offset).text;
   }
 
-  #onlyPath(path: string): void {
+  #cached(offset: number): CachedString {
+    const ref = (this.at + offset) >>> 1;
+    const length = this.memory.u16[ref + 1]!;
+    return length === 0 ? NO_STRING : this.#strings.get(this.memory, this.at + this.memory.u16[ref]!, length);
+  }
+
+  #onlyPath(path: CachedString): void {
     this.pathRaw = '';
     this.path2 = '';
     this.path2Raw = '';
-    if (path !== '') this.#addSpelling(path);
+    this.#addSpelling(path);
   }
 
-  #addSpelling(path: string): void {
-    for (let i = 0; i < this.spellings; i++) if (this.paths[i] === path) return;
+  #addSpelling(path: CachedString): void {
+    if (path.text === '') return;
+    for (let i = 0; i < this.spellings; i++) if (this.paths[i]!.text === path.text) return;
     this.paths[this.spellings++] = path;
   }
 
   #readOpen(): void {
-    const resolved = this.string(OPEN.path);
+    const resolved = this.#cached(OPEN.path);
+    const written = this.#cached(OPEN.path_raw);
     this.path2 = '';
     this.path2Raw = '';
-    this.pathRaw = this.string(OPEN.path_raw);
-    if (resolved !== '') this.#addSpelling(resolved);
-    if (this.pathRaw !== '' && this.pathRaw !== resolved) this.#addWritten(resolved, OPEN.directory);
-    const inside = this.string(OPEN.path_inside);
-    if (inside !== '') this.#addSpelling(inside);
+    this.pathRaw = written.text;
+    this.#addSpelling(resolved);
+    if (written !== resolved && written.text !== '') this.#addWritten(written.text, resolved);
+    this.#addSpelling(this.#cached(OPEN.path_inside));
   }
 
   /** The spelling of the caller. A relative one without a directory lies where the resolved path says. */
-  #addWritten(resolved: string, directoryRef: number): void {
-    const directory = this.string(directoryRef);
-    if (this.pathRaw.charCodeAt(0) === 0x2f && directory === '') this.#addSpelling(this.#joiner.join('', this.pathRaw));
-    else if (directory !== '') this.#addSpelling(this.#joiner.join(directory, this.pathRaw));
-    else if (resolved === '') this.#addSpelling(this.pathRaw);
+  #addWritten(written: string, resolved: CachedString): void {
+    const directory = this.string(OPEN.directory);
+    if (directory !== '' || written.charCodeAt(0) === SLASH) this.#addSpelling(this.#joiner.join(directory, written));
+    else if (resolved.text === '') this.#addSpelling(new CachedString(written));
   }
 
-  #absolute(path: string, directoryRef: number): string {
-    if (path === '') return '';
+  #absolute(path: string, directoryRef: number): CachedString {
+    if (path === '') return NO_STRING;
     const directory = this.string(directoryRef);
-    if (directory === '' && path.charCodeAt(0) !== 0x2f) return tidyPath(path);
+    if (directory === '' && path.charCodeAt(0) !== SLASH) return new CachedString(tidyPath(path));
     return this.#joiner.join(directory, path);
   }
 
   #readPaths(): void {
     this.pathRaw = this.string(PATH.path_raw);
     this.path2Raw = this.string(PATH.path_raw2);
-    const path = this.#absolute(this.pathRaw, PATH.directory);
-    if (path !== '') this.#addSpelling(path);
+    this.#addSpelling(this.#absolute(this.pathRaw, PATH.directory));
     const link = this.type === SYMLINK || this.type === SYMLINKAT;
-    this.path2 = link ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2);
+    this.path2 = link ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2).text;
   }
 }
 
+const SLASH = 0x2f;
 const SYMLINK = EVENT_TYPES.get('symlink')!;
 const SYMLINKAT = EVENT_TYPES.get('symlinkat')!;

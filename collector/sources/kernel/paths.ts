@@ -1,3 +1,5 @@
+import { CachedString } from './string-cache.ts';
+
 /** Joins and tidies paths as text: `.`, `..` and repeated slashes go, symbolic links are not looked at. */
 export function absolutePath(directory: string, path: string): string {
   return tidyPath(path.startsWith('/') ? (directory === '' ? path : `${directory}${path}`) : `${directory}/${path}`);
@@ -18,16 +20,16 @@ const CAPACITY = 4096;
 
 /** Remembers joined paths, so that a process that opens the same relative names again costs no new string. */
 export class PathJoiner {
-  #byDirectory = new Map<string, Map<string, string>>();
+  #byDirectory = new Map<string, Map<string, CachedString>>();
   #size = 0;
 
-  join(directory: string, path: string): string {
+  join(directory: string, path: string): CachedString {
     const joined = this.#byDirectory.get(directory)?.get(path);
     if (joined !== undefined) return joined;
     return this.#add(directory, path);
   }
 
-  #add(directory: string, path: string): string {
+  #add(directory: string, path: string): CachedString {
     if (this.#size >= CAPACITY) {
       this.#byDirectory = new Map();
       this.#size = 0;
@@ -37,7 +39,7 @@ export class PathJoiner {
       names = new Map();
       this.#byDirectory.set(directory, names);
     }
-    const joined = absolutePath(directory, path);
+    const joined = new CachedString(absolutePath(directory, path));
     names.set(path, joined);
     this.#size++;
     return joined;

@@ -1,3 +1,4 @@
+import { Verdicts } from '../../../rules/index.ts';
 import { containerIdOf } from './container-id.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
@@ -263,6 +264,7 @@ export class ProcessTable {
       ],
       exitTimeNs: 0,
       known: true,
+      verdicts: new Verdicts(),
       ancestorNames: [],
       ancestorGeneration: -1,
     };

@@ -1,3 +1,5 @@
+import { Verdicts } from '../../../rules/index.ts';
+
 /** How long a chain of ancestors is kept; an endless chain of forks must not keep every process it ever had. */
 export const MAX_ANCESTORS = 64;
 
@@ -49,6 +51,8 @@ export interface Process {
   exitTimeNs: number;
   /** False for a process that an event named but nothing is known of. */
   known: boolean;
+  /** What rules decided about the image. A child shares it until it executes something else. */
+  verdicts: Verdicts;
   /** For proc.aname without an index: names of all ancestors, as of the table's generation below. */
   ancestorNames: readonly string[];
   ancestorGeneration: number;
@@ -93,6 +97,7 @@ export function unknownProcess(pid: number, startTimeNs: number, execId: number)
     stdioKinds: [0, 0, 0],
     exitTimeNs: 0,
     known: false,
+    verdicts: new Verdicts(),
     ancestorNames: [],
     ancestorGeneration: -1,
   };

@@ -1,8 +1,42 @@
+import { Verdicts } from '../../../rules/index.ts';
 import type { Memory } from './memory.ts';
 
 const SLOT_BITS = 14;
 const SLOTS = 1 << SLOT_BITS;
 const SLOT_WORDS = 64;
+
+/** A string that was seen, and what was found out about it as a path. Nearly every path comes again. */
+export class CachedString {
+  readonly text: string;
+  #verdicts: Verdicts | undefined;
+  #directory: string | undefined;
+  #filename: string | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** What rules decided about it. */
+  get verdicts(): Verdicts {
+    this.#verdicts ??= new Verdicts();
+    return this.#verdicts;
+  }
+
+  get directory(): string {
+    if (this.#directory === undefined) {
+      const slash = this.text.lastIndexOf('/');
+      this.#directory = slash > 0 ? this.text.slice(0, slash) : '/';
+    }
+    return this.#directory;
+  }
+
+  get filename(): string {
+    this.#filename ??= this.text.slice(this.text.lastIndexOf('/') + 1);
+    return this.#filename;
+  }
+}
+
+export const NO_STRING = new CachedString('');
 
 /**
  * Turns bytes of a record into strings without allocating for those seen lately: paths repeat. Direct-mapped, so its size is fixed
@@ -13,16 +47,16 @@ const SLOT_WORDS = 64;
 export class StringCache {
   readonly #keys = new Uint32Array(SLOTS * SLOT_WORDS);
   readonly #lengths = new Uint16Array(SLOTS);
-  readonly #strings: string[] = new Array<string>(SLOTS).fill('');
+  readonly #strings: CachedString[] = new Array<CachedString>(SLOTS).fill(NO_STRING);
 
   /**
    * @param at offset of the first byte in `memory`
    * @param length in bytes
    * @returns the bytes as UTF-8; what is not UTF-8 becomes U+FFFD
    */
-  get(memory: Memory, at: number, length: number): string {
+  get(memory: Memory, at: number, length: number): CachedString {
     const words = (length + 3) >>> 2;
-    if (words > SLOT_WORDS) return memory.bytes.toString('utf8', at, at + length);
+    if (words > SLOT_WORDS) return new CachedString(memory.bytes.toString('utf8', at, at + length));
     const u32 = memory.u32;
     const first = at >>> 2;
     let hash = length;
@@ -36,8 +70,8 @@ export class StringCache {
     }
     this.#keys.set(u32.subarray(first, first + words), key);
     this.#lengths[slot] = length;
-    const text = memory.bytes.toString('utf8', at, at + length);
-    this.#strings[slot] = text;
-    return text;
+    const fresh = new CachedString(memory.bytes.toString('utf8', at, at + length));
+    this.#strings[slot] = fresh;
+    return fresh;
   }
 }

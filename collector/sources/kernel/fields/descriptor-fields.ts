@@ -184,11 +184,6 @@ const name: Getter = (event) => {
   return event.path ?? tuple(event);
 };
 
-function directoryOf(path: string): string {
-  const slash = path.lastIndexOf('/');
-  return slash > 0 ? path.slice(0, slash) : '/';
-}
-
 const isFile: (event: EventView) => boolean = (event) =>
   event.shape === 'open' || (event.shape === 'descriptor' && family(event) === 0);
 const TCP_ESTABLISHED = 1;
@@ -221,8 +216,8 @@ export const DESCRIPTOR_FIELDS: FieldTable = {
   'fd.typechar': plain((event) => (kind(event) === 0 ? undefined : LETTERS[kind(event)])),
   'fd.name': plain(name),
   'fd.nameraw': plain((event) => (event.shape === 'open' ? event.pathRaw || undefined : undefined)),
-  'fd.directory': plain((event) => (isFile(event) && event.path !== undefined ? directoryOf(event.path) : undefined)),
-  'fd.filename': plain((event) => (isFile(event) ? event.path?.slice(event.path.lastIndexOf('/') + 1) : undefined)),
+  'fd.directory': plain((event) => (isFile(event) ? event.cachedPath?.directory : undefined)),
+  'fd.filename': plain((event) => (isFile(event) ? event.cachedPath?.filename : undefined)),
   'fd.ino': plain(inode),
   'fd.dev': plain(device),
   'fd.dev.major': plain((event) => (device(event) === undefined ? undefined : device(event)! >>> 20)),

@@ -1,6 +1,7 @@
-import type { FieldGetter, FieldReference, FieldResolver } from '../../../../rules/index.ts';
+import type { FieldGetter, FieldReference, FieldResolver, Subject } from '../../../../rules/index.ts';
 import type { FieldValue } from '../../../detection/detection.ts';
 import type { EventView } from '../event-view.ts';
+import { familyOf } from '../system-calls.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
 import { EVENT_FIELDS } from './event-fields.ts';
@@ -8,8 +9,42 @@ import { PROCESS_FIELDS } from './process-fields.ts';
 
 const FIELDS: FieldTable = { ...EVENT_FIELDS, ...DESCRIPTOR_FIELDS, ...PROCESS_FIELDS };
 
+/** A path that an event is about comes again in other events: what rules ask of it alone has one answer. */
+const PATH: Subject<EventView> = {
+  covers({ name, argument }, eventType) {
+    if (familyOf(eventType) !== 'open') return name === 'fs.path.name' && familyOf(eventType) === 'path';
+    return PATH_FIELDS.has(name) || (name === 'evt.arg' && PATH_ARGUMENTS.has(argument ?? ''));
+  },
+  verdicts: (event) => event.cachedPath?.verdicts,
+};
+const PATH_FIELDS: ReadonlySet<string> = new Set(['fd.name', 'fd.directory', 'fd.filename', 'fs.path.name']);
+const PATH_ARGUMENTS: ReadonlySet<string> = new Set(['name', 'path', 'filename']);
+
+/** So does a program; only what never changes while it runs counts. */
+const IMAGE: Subject<EventView> = {
+  covers: ({ name }) => IMAGE_FIELDS.has(name),
+  verdicts: (event) => event.process.verdicts,
+};
+const IMAGE_FIELDS: ReadonlySet<string> = new Set([
+  'proc.name',
+  'proc.exe',
+  'proc.exepath',
+  'proc.args',
+  'proc.cmdline',
+  'proc.exeline',
+  'proc.cwd',
+  'proc.tty',
+  'proc.is_exe_upper_layer',
+  'proc.is_exe_from_memfd',
+  'proc.stdin.type',
+  'proc.stdout.type',
+  'proc.stderr.type',
+  'container.id',
+]);
+
 /** Gives rules the fields of system call events. */
 export class KernelFields implements FieldResolver<EventView> {
+  readonly subjects = [PATH, IMAGE];
   readonly #context: FieldContext;
 
   constructor(context: FieldContext) {
