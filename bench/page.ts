@@ -122,13 +122,20 @@ const AGENT_LINES: readonly AgentLine[] = [
 ];
 
 /** These, where a loop makes events: elsewhere they would share out what the agent does anyway. */
-const LINES_BY_EVENT: readonly AgentLine[] = [
-  ['CPU per event, ns', nanosPerEvent, count],
-  ['CPU per iteration, µs', microsPerIteration, (value) => value.toFixed(2)],
-];
+function linesByEvent({ eventsPerIteration }: Workload): AgentLine[] {
+  return [
+    [
+      'events to what the loop made',
+      ({ events, iterations }) => events / (iterations * eventsPerIteration),
+      (ratio) => ratio.toFixed(3),
+    ],
+    ['CPU per event, ns', nanosPerEvent, count],
+    ['CPU per iteration, µs', microsPerIteration, (value) => value.toFixed(2)],
+  ];
+}
 
 function agentRows(workload: Workload, figures: readonly AgentFigures[]): string[][] {
-  const lines = workload.eventsPerIteration > 0 ? [...AGENT_LINES, ...LINES_BY_EVENT] : AGENT_LINES;
+  const lines = workload.eventsPerIteration > 0 ? [...AGENT_LINES, ...linesByEvent(workload)] : AGENT_LINES;
   return lines.map(([title, value, format]) => [title, spreadText(spread(figures.map(value)), format)]);
 }
 

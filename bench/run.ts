@@ -33,8 +33,13 @@ async function main(): Promise<number> {
     console.error('bench: must run as root: it loads programs into the kernel');
     return 2;
   }
-  await bench(options);
-  return 0;
+  try {
+    await bench(options);
+    return 0;
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}`);
+    return 1;
+  }
 }
 
 async function bench(options: Options): Promise<void> {
