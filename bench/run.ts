@@ -48,13 +48,9 @@ async function bench(options: Options): Promise<void> {
     console.error(`bench: something else runs on this machine (load ${machine.load}): the figures will tell less`);
   buildPrograms();
   const folder = makeFolder();
-  try {
-    const rounds = await measureAll(options, folder);
-    const npmStarts = options.output === undefined ? [] : await timeNpmStarts(options.rounds, folder);
-    report({ options, machine, rounds, npmStarts, loadAfter: loadavg()[0]! });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const rounds = await measureAll(options, folder);
+  const npmStarts = options.output === undefined ? [] : await timeNpmStarts(options.rounds, folder);
+  report({ options, machine, rounds, npmStarts, loadAfter: loadavg()[0]! });
 }
 
 async function measureAll(options: Options, folder: string): Promise<Map<string, Round[]>> {
@@ -90,9 +86,10 @@ function makeFolder(): string {
   const file = join(folder, OPENED_FILE);
   mkdirSync(dirname(file));
   writeFileSync(file, 'content\n');
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-// What the exit handlers end is the agent: without this a Ctrl-C would leave one running.
+// The exit handlers end the agent and remove the folder: without this a Ctrl-C would leave both.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main();
