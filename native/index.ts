@@ -67,9 +67,10 @@ export interface ProgramTest {
 let loaded: Addon | undefined;
 
 function addon(): Addon {
+  if (loaded !== undefined) return loaded;
   if (!existsSync(ADDON_URL)) throw new ShikraError('PROBE_NOT_BUILT', `no file ${ADDON_URL.pathname}`);
   try {
-    loaded ??= createRequire(import.meta.url)(ADDON_URL.pathname) as Addon;
+    loaded = createRequire(import.meta.url)(ADDON_URL.pathname) as Addon;
   } catch (error) {
     throw new ShikraError('PROBE_NOT_BUILT', (error as Error).message, { cause: error });
   }

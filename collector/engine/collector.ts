@@ -83,7 +83,7 @@ export class Collector {
     this.#stopped = true;
     clearInterval(this.#ticker);
     this.#source.detach();
-    while (this.#source.drain());
+    this.#source.drainAll();
     this.#flush();
     this.#send({ type: 'stopped', stats: this.#stats() });
     this.#source.close();

@@ -65,7 +65,7 @@ export class Capture {
   }
 
   drain(): void {
-    while (this.source.drain());
+    this.source.drainAll();
   }
 
   close(): void {

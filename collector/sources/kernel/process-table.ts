@@ -37,6 +37,8 @@ export class ProcessTable {
   readonly #capacity: number;
   readonly #captureEnv: ReadonlySet<string>;
   readonly #read: (pid: number) => Uint8Array;
+  /** Of the last event: events come in bursts of one process. */
+  #latest = unknownProcess(0, 0, 0);
   #healsLeft = HEALS_PER_SECOND;
 
   constructor(options: ProcessTableOptions) {
@@ -73,13 +75,15 @@ export class ProcessTable {
     const pid = memory.u32[(at + HEADER.pid) >>> 2]!;
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
     const execId = memory.u32[(at + HEADER.exec_id) >>> 2]!;
-    const process = this.#processes.get(pid);
+    const process = pid === this.#latest.pid ? this.#latest : this.#processes.get(pid);
     if (
       process !== undefined &&
       process.startTimeNs === startTimeNs &&
       (process.execId === execId || execId < process.execId)
-    )
+    ) {
+      this.#latest = process;
       return process;
+    }
     return this.#heal(pid, startTimeNs, execId);
   }
 
@@ -184,6 +188,7 @@ export class ProcessTable {
   }
 
   #put(process: Process): void {
+    if (process.pid === this.#latest.pid) this.#latest = process;
     this.#processes.delete(process.pid);
     if (this.#processes.size >= this.#capacity) this.#evict();
     this.#processes.set(process.pid, process);

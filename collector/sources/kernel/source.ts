@@ -14,8 +14,8 @@ const RECORD_HEADER_BYTES = 8;
 const LENGTH_MASK = 0x3fffffff;
 /** RECORD_STRINGS_BYTES of record.bpf.h, above which the probe counts a record as too large. */
 const MAX_RECORD_BYTES = 32_768;
-/** After so many records the thread looks at its messages before it goes on. */
-const RECORDS_PER_TURN = 50_000;
+/** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
+const WORTH_A_TURN = 16;
 
 const FORK_TYPES = new Set(['fork', 'vfork', 'clone', 'clone3'].map((name) => EVENT_TYPES.get(name)!));
 const EXECVE = EVENT_TYPES.get('execve')!;
@@ -85,18 +85,27 @@ export class KernelSource {
   }
 
   /**
-   * Works through what the rings hold, at most a turn's worth.
-   * @returns true if more is waiting: call again after looking at messages
+   * Works through what the rings held when it was called, and gives it back.
+   * @returns true if so much came meanwhile that waiting for the next call of onData (within 10 ms) is not worth it
    */
   drain(): boolean {
-    const positions = this.#probe.positions;
-    let left = RECORDS_PER_TURN;
-    while (left > 0) {
-      if (!this.#probe.advance()) return false;
-      left -= this.#merge(positions);
-    }
-    this.#probe.advance(); // gives back the last records
-    return true;
+    if (!this.#probe.advance()) return false;
+    this.#merge(this.#probe.positions);
+    this.#probe.advance();
+    return this.#waitingBytes() > this.#ringBytes / WORTH_A_TURN;
+  }
+
+  /** The same until nothing is left. */
+  drainAll(): void {
+    do this.drain();
+    while (this.#waitingBytes() > 0);
+  }
+
+  #waitingBytes(): number {
+    const { positions } = this.#probe;
+    let waiting = 0;
+    for (let i = 0; i < positions.length; i += 2) waiting += positions[i + 1]! - positions[i]!;
+    return waiting;
   }
 
   /** Lets go of everything in the kernel. What was not drained is lost. */
@@ -130,9 +139,8 @@ export class KernelSource {
     };
   }
 
-  /** Takes the records of all rings up to their complete positions, oldest first. @returns how many */
-  #merge(positions: Float64Array): number {
-    let taken = 0;
+  /** Takes the records of all rings up to their complete positions, oldest first. */
+  #merge(positions: Float64Array): void {
     for (;;) {
       let ring = -1;
       let time = Number.POSITIVE_INFINITY;
@@ -148,28 +156,31 @@ export class KernelSource {
           limit = head;
         }
       }
-      if (ring < 0) return taken;
-      taken += this.#takeUntil(ring, positions, limit);
+      if (ring < 0) return;
+      this.#takeUntil(ring, positions, limit);
     }
   }
 
   /** The ring with the oldest record goes on until another has an older one. */
-  #takeUntil(ring: number, positions: Float64Array, limit: number): number {
+  #takeUntil(ring: number, positions: Float64Array, limit: number): void {
     const memory = this.#memories[ring]!;
     const end = positions[2 * ring + 1]!;
+    const mask = this.#ringBytes - 1;
     let position = positions[2 * ring]!;
-    let taken = 0;
+    let offset = position % this.#ringBytes; // positions grow past 2^53 never, past 2^32 soon: the loop goes by offsets
+    let first = true;
     while (position < end) {
-      const at = this.#record(position);
-      if (memory.u64(at + HEADER.time_ns) > limit && taken > 0) break;
-      const length = memory.u32[(position % this.#ringBytes) >>> 2]! & LENGTH_MASK;
+      const at = (offset + RECORD_HEADER_BYTES) & mask;
+      if (!first && memory.u64(at + HEADER.time_ns) > limit) break;
+      const length = memory.u32[offset >>> 2]! & LENGTH_MASK;
       if (at + length <= this.#ringBytes) this.#take(memory, at);
       else this.#takeWrapped(memory, at, length);
-      position += (length + RECORD_HEADER_BYTES + 7) & ~7;
-      taken++;
+      const size = (length + RECORD_HEADER_BYTES + 7) & ~7;
+      offset = (offset + size) & mask;
+      position += size;
+      first = false;
     }
     positions[2 * ring] = position;
-    return taken;
   }
 
   /** Where a record's data begin; its header is before them, on the other side of the end perhaps. */
