@@ -46,9 +46,9 @@ static __always_inline const void *open_arguments(struct open_event *event, cons
 /* True if the opened file lies directly in the working directory: then a relative name says nothing that its path doesn't. */
 static __always_inline bool opened_in(struct task_struct *task, struct dentry *dentry, struct vfsmount *mnt)
 {
-	struct fs_struct *fs = task->fs;
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 
-	return fs && fs->pwd.mnt == mnt && fs->pwd.dentry == BPF_CORE_READ(dentry, d_parent);
+	return fs && BPF_CORE_READ(fs, pwd.mnt) == mnt && BPF_CORE_READ(fs, pwd.dentry) == BPF_CORE_READ(dentry, d_parent);
 }
 
 SEC("tp_btf/sys_exit")

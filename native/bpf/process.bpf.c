@@ -52,25 +52,26 @@ static __always_inline void fill_executable(struct record *record, struct proces
 
 static __always_inline void fill_process(struct record *record, struct process_event *event, struct task_struct *task)
 {
-	struct signal_struct *signal = task->signal;
-	const struct cred *cred = task->cred;
-	struct mm_struct *mm = task->mm;
-	struct file *exe = mm ? mm->exe_file : NULL;
-	struct fs_struct *fs = task->fs;
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct task_struct *real_parent = BPF_CORE_READ(task, real_parent);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : NULL;
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 
-	event->parent_pid = task->real_parent->tgid;
-	event->parent_start_time_ns = task->real_parent->group_leader->start_boottime;
-	event->session_id = virtual_pid(signal->pids[PIDTYPE_SID]);
-	event->process_group_id = virtual_pid(signal->pids[PIDTYPE_PGID]);
-	event->vpid = virtual_pid(signal->pids[PIDTYPE_TGID]);
-	event->vparent_pid = virtual_pid(task->real_parent->signal->pids[PIDTYPE_TGID]);
-	event->pid_namespace = pid_namespace_of(signal->pids[PIDTYPE_TGID]);
+	event->parent_pid = BPF_CORE_READ(real_parent, tgid);
+	event->parent_start_time_ns = BPF_CORE_READ(real_parent, group_leader, start_boottime);
+	event->session_id = virtual_pid(BPF_CORE_READ(signal, pids[PIDTYPE_SID]));
+	event->process_group_id = virtual_pid(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
+	event->vpid = virtual_pid(BPF_CORE_READ(signal, pids[PIDTYPE_TGID]));
+	event->vparent_pid = virtual_pid(BPF_CORE_READ(real_parent, signal, pids[PIDTYPE_TGID]));
+	event->pid_namespace = pid_namespace_of(BPF_CORE_READ(signal, pids[PIDTYPE_TGID]));
 	event->mnt_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	event->uid = cred->uid.val;
-	event->gid = cred->gid.val;
-	event->cap_inheritable = cred->cap_inheritable.val;
-	event->cap_permitted = cred->cap_permitted.val;
-	event->cap_effective = cred->cap_effective.val;
+	event->uid = BPF_CORE_READ(cred, uid.val);
+	event->gid = BPF_CORE_READ(cred, gid.val);
+	event->cap_inheritable = BPF_CORE_READ(cred, cap_inheritable.val);
+	event->cap_permitted = BPF_CORE_READ(cred, cap_permitted.val);
+	event->cap_effective = BPF_CORE_READ(cred, cap_effective.val);
 	event->loginuid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
 	event->tty = tty_number(signal);
 	event->stdio_kind[0] = kind_of(file_of(task, 0));
@@ -90,7 +91,7 @@ static __always_inline void fill_process(struct record *record, struct process_e
 	if (exe)
 		fill_executable(record, event, exe);
 	if (fs)
-		append_walked(record, &event->cwd, SLOT_CWD, fs->pwd.mnt, fs->pwd.dentry, true);
+		append_walked(record, &event->cwd, SLOT_CWD, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry), true);
 	append_cgroup(record, &event->cgroup, SLOT_CGROUP, task);
 }
 
@@ -128,7 +129,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux_binprm *bprm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct process_event *event;
 	struct record record;
 
@@ -137,9 +138,9 @@ int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux
 	event = (void *)record.header;
 	fill_process(&record, event, task);
 	if (mm) {
-		append_user_bytes(&record, &event->argv, SLOT_ARGV, (void *)mm->arg_start, mm->arg_end - mm->arg_start, ARGV_MAX_BYTES);
+		append_user_bytes(&record, &event->argv, SLOT_ARGV, (void *)BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start), ARGV_MAX_BYTES);
 		if (settings.env)
-			append_user_bytes(&record, &event->env, SLOT_ENV, (void *)mm->env_start, mm->env_end - mm->env_start, ENV_MAX_BYTES);
+			append_user_bytes(&record, &event->env, SLOT_ENV, (void *)BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start), ENV_MAX_BYTES);
 	}
 	record_submit(&record);
 	return 0;
@@ -158,10 +159,10 @@ int BPF_PROG(collect_fork, struct task_struct *parent, struct task_struct *child
 	event = (void *)record.header;
 	event->child_pid = child->tgid;
 	event->child_start_time_ns = child->start_boottime;
-	event->parent_pid = child->real_parent->tgid;
-	event->parent_start_time_ns = child->real_parent->group_leader->start_boottime;
-	event->child_vpid = virtual_pid(child->thread_pid);
-	event->child_pid_namespace = pid_namespace_of(child->thread_pid);
+	event->parent_pid = BPF_CORE_READ(child, real_parent, tgid);
+	event->parent_start_time_ns = BPF_CORE_READ(child, real_parent, group_leader, start_boottime);
+	event->child_vpid = virtual_pid(BPF_CORE_READ(child, thread_pid));
+	event->child_pid_namespace = pid_namespace_of(BPF_CORE_READ(child, thread_pid));
 	record_submit(&record);
 	return 0;
 }
@@ -172,7 +173,7 @@ int BPF_PROG(collect_exit, struct task_struct *task)
 {
 	struct record record;
 
-	if (task->signal->live.counter)
+	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	if (!record_begin(&record, sizeof(struct exit_event), EVENT_PROCEXIT, CLASS_PROCESS, task->exit_code))
 		return 0;
@@ -203,10 +204,10 @@ int iterate_processes(struct bpf_iter__task *ctx)
 	fill_header(record.header, task, EVENT_PROCESS, CLASS_PROCESS, 0);
 	event = (void *)record.header;
 	fill_process(&record, event, task);
-	mm = task->mm;
+	mm = BPF_CORE_READ(task, mm);
 	if (mm) {
-		__u64 start = mm->arg_start;
-		__u64 length = mm->arg_end - start;
+		__u64 start = BPF_CORE_READ(mm, arg_start);
+		__u64 length = BPF_CORE_READ(mm, arg_end) - start;
 
 		if (length > ARGV_MAX_BYTES) {
 			length = ARGV_MAX_BYTES;

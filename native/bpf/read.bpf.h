@@ -10,12 +10,16 @@
 static __always_inline struct file *file_of(struct task_struct *task, __s64 fd)
 {
 	struct files_struct *files = task->files;
+	struct fdtable *fdt;
 	struct file **table;
 	struct file *file = NULL;
 
-	if (!files || fd < 0 || fd >= files->fdt->max_fds)
+	if (!files || fd < 0)
 		return NULL;
-	table = files->fdt->fd;
+	fdt = files->fdt;
+	if (fd >= fdt->max_fds)
+		return NULL;
+	table = fdt->fd;
 	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd))
 		return NULL;
 	return file;
@@ -179,7 +183,7 @@ static __always_inline void append_file_path(struct record *record, struct str_r
 /* Where a path that the caller wrote begins: the descriptor's directory, the working directory, or a root that is not the namespace's. */
 static __always_inline void append_directory(struct record *record, struct str_ref *ref, __u32 slot, struct task_struct *task, __s32 fd, char first)
 {
-	struct fs_struct *fs = task->fs;
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct mount_part part;
 	struct vfsmount *mnt;
 	struct dentry *dentry;
@@ -188,15 +192,15 @@ static __always_inline void append_directory(struct record *record, struct str_r
 	if (!fs)
 		return;
 	if (first == '/') {
-		mnt = fs->root.mnt;
-		dentry = fs->root.dentry;
+		mnt = BPF_CORE_READ(fs, root.mnt);
+		dentry = BPF_CORE_READ(fs, root.dentry);
 		if (read_mount(&part, (void *)mnt - bpf_core_field_offset(struct mount, mnt)))
 			return;
 		if (dentry == part.root && part.parent == (void *)mnt - bpf_core_field_offset(struct mount, mnt))
 			return;
 	} else if (fd == AT_FDCWD) {
-		mnt = fs->pwd.mnt;
-		dentry = fs->pwd.dentry;
+		mnt = BPF_CORE_READ(fs, pwd.mnt);
+		dentry = BPF_CORE_READ(fs, pwd.dentry);
 	} else {
 		struct file *file = file_of(task, fd);
 
