@@ -8,6 +8,7 @@ import { BUNDLED_RULES, type KernelReceiverConfig } from './config/receivers.ts'
 import type { CollectorOptions, FromCollector, ToCollector } from './engine/messages.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
+import { checkRequirements } from './sources/kernel/requirements.ts';
 import { createLogger, type Logger, routeDiagnostics } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
@@ -34,6 +35,7 @@ export interface Agent {
  * @throws ShikraError if the rules, the probe, the store or an exporter cannot start; nothing is left attached then
  */
 export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
+  checkRequirements(); // before a store is made or a port is taken
   const logger = createLogger({ level: config.service.telemetry.logs.level });
   routeDiagnostics(logger);
   const metrics = createMetrics({ version: options.version });

@@ -49,6 +49,11 @@ export const ERRORS = {
     remedy: 'run `shikra doctor`; it says which program the kernel refuses and why',
     exitCode: 1,
   },
+  PROBE_RING_MEMORY: {
+    message: 'there is not enough memory for the rings between the kernel and Shikra: %s',
+    remedy: 'set a smaller receivers.kernel.ring_preset or a larger cpus_per_ring; `shikra doctor` says what they take',
+    exitCode: 1,
+  },
   PROBE_NOT_BUILT: {
     message: 'the native part is missing: %s',
     remedy: 'run `npm start` or `npm test` once as root: both build it',

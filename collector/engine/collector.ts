@@ -92,6 +92,7 @@ export class Collector {
   #begin(warnings: readonly string[]): void {
     const wanted = this.#engine.wanted(EVENT_TYPE_NAMES);
     this.#source.load(wanted);
+    this.#source.rehearse((event) => this.#engine.rehearse(event));
     this.#source.start(
       (event) => this.#engine.evaluate(event, this.#onMatch),
       () => this.#turn(),

@@ -50,6 +50,12 @@ export class Engine<E extends SpelledEvent> {
     return new Set(eventTypeNames.filter((_, type) => this.#evaluators[type] !== undefined));
   }
 
+  /** The same work as {@link evaluate} without its effects, for events that did not happen. */
+  rehearse(event: E): void {
+    const evaluator = this.#evaluators[event.type];
+    if (evaluator !== undefined) this.#firstMatch(evaluator, event, 0);
+  }
+
   /** Evaluates the rules on one event; allocates nothing unless one matches. */
   evaluate(event: E, onMatch: OnMatch<E>): void {
     const evaluator = this.#evaluators[event.type];

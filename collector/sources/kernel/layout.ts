@@ -128,6 +128,9 @@ export const INTEREST = {
   sizeBytes: format.struct('interest').sizeBytes,
 };
 
+/** Sizes of the fixed parts: where the first string begins. */
+export const STRUCT_BYTES = { open_event: format.struct('open_event').sizeBytes } as const;
+
 export const EVENT_TYPES = enumeration('event_type', 'EVENT_');
 /** The evt.type of each number; '' for none. */
 export const EVENT_TYPE_NAMES: readonly string[] = [...EVENT_TYPES.keys()]

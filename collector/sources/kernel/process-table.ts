@@ -3,9 +3,14 @@ import { containerIdOf } from './container-id.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
 import { adopt, type Process, unknownProcess } from './process.ts';
+import { StringCache } from './string-cache.ts';
 
-/** An exited process stays this long for its events that are still on their way. */
-const LINGER_NS = 3e9;
+/** An exited process stays this long for its events that are still on their way: a drain comes every 10 ms. */
+const LINGER_NS = 1e9;
+/** TASK_COMM_LEN (linux/sched.h). */
+const COMM_BYTES = 16;
+/** So many cgroups are remembered with the containers that they are. */
+const MOST_CGROUPS = 4096;
 /** A process table that cannot keep up must not spend its time on asking: so many look-ups in the kernel a second. */
 const HEALS_PER_SECOND = 500;
 
@@ -34,6 +39,8 @@ export class ProcessTable {
   generation = 0;
   readonly #processes = new Map<number, Process>();
   readonly #exited: Process[] = [];
+  readonly #strings = new StringCache(10);
+  readonly #containers = new Map<string, string>();
   readonly #capacity: number;
   readonly #captureEnv: ReadonlySet<string>;
   readonly #read: (pid: number) => Uint8Array;
@@ -214,16 +221,37 @@ export class ProcessTable {
     for (let at = 0; at < bytes.length; at += memory.u16[(at + HEADER.size) >>> 1]!) visit(memory, at);
   }
 
+  #comm(memory: Memory, at: number): string {
+    let length = 0;
+    while (length < COMM_BYTES && memory.bytes[at + length] !== 0) length++;
+    return memory.bytes.toString('utf8', at, at + length);
+  }
+
+  #containerOf(cgroup: string): string {
+    let container = this.#containers.get(cgroup);
+    if (container === undefined) {
+      if (this.#containers.size >= MOST_CGROUPS) this.#containers.clear();
+      container = containerIdOf(cgroup);
+      this.#containers.set(cgroup, container);
+    }
+    return container;
+  }
+
   #fromRecord(memory: Memory, at: number): Process {
     const u32 = (offset: number): number => memory.u32[(at + offset) >>> 2]!;
+    const shared = (offset: number): string => {
+      const start = memory.u16[(at + offset) >>> 1]!;
+      const length = memory.u16[((at + offset) >>> 1) + 1]!;
+      return length === 0 ? '' : this.#strings.get(memory, at + start, length).text;
+    };
     const text = (offset: number): string => {
       const start = memory.u16[(at + offset) >>> 1]!;
       return memory.bytes.toString('utf8', at + start, at + start + memory.u16[((at + offset) >>> 1) + 1]!);
     };
-    const comm = memory.bytes.toString('utf8', at + PROCESS.comm, at + PROCESS.comm + 16).replace(/\0.*$/s, '');
+    const comm = this.#comm(memory, at + PROCESS.comm);
     const argv = splitStrings(text(PROCESS.argv));
     const args = argv.slice(1).join(' ');
-    const cgroup = text(PROCESS.cgroup);
+    const cgroup = shared(PROCESS.cgroup);
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
     return {
       pid: u32(HEADER.pid),
@@ -240,7 +268,7 @@ export class ProcessTable {
       pidNamespace: u32(PROCESS.pid_namespace),
       mntNamespace: u32(PROCESS.mnt_namespace),
       comm,
-      exePath: text(PROCESS.exe_path) || undefined,
+      exePath: shared(PROCESS.exe_path) || undefined,
       argv,
       args,
       cmdline: args === '' ? comm : `${comm} ${args}`,
@@ -248,9 +276,9 @@ export class ProcessTable {
         this.#captureEnv.size === 0
           ? []
           : splitStrings(text(PROCESS.env)).filter((entry) => this.#captureEnv.has(entry.slice(0, entry.indexOf('=')))),
-      cwd: text(PROCESS.cwd) || undefined,
+      cwd: shared(PROCESS.cwd) || undefined,
       cgroup: cgroup || undefined,
-      containerId: containerIdOf(cgroup),
+      containerId: this.#containerOf(cgroup),
       uid: u32(PROCESS.uid),
       gid: u32(PROCESS.gid),
       loginuid: u32(PROCESS.loginuid),

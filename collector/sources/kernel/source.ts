@@ -3,17 +3,15 @@ import { type CollectorStats, DROP_REASONS, EVENT_CLASSES } from '../../telemetr
 import { KernelClock } from './clock.ts';
 import { EventView } from './event-view.ts';
 import { EVENT_TYPE_NAMES, EVENT_TYPES, HEADER } from './layout.ts';
-import { Memory } from './memory.ts';
+import type { Memory } from './memory.ts';
 import { NameTable } from './names.ts';
+import { unknownProcess } from './process.ts';
 import { ProcessTable } from './process-table.ts';
+import { rehearse } from './rehearsal.ts';
+import { RingReader } from './ring-reader.ts';
 import { COLLECTED_EVENT_TYPES, interestsFor } from './system-calls.ts';
 
 const MIB = 1024 * 1024;
-/** Bytes before each record in a ring: its length, and where it lies (linux/bpf.h). */
-const RECORD_HEADER_BYTES = 8;
-const LENGTH_MASK = 0x3fffffff;
-/** RECORD_STRINGS_BYTES of record.bpf.h, above which the probe counts a record as too large. */
-const MAX_RECORD_BYTES = 32_768;
 /** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
 const WORTH_A_TURN = 16;
 
@@ -47,8 +45,10 @@ export class KernelSource {
   readonly #cpusPerRing: number;
   readonly #view = new EventView();
   readonly #counts = new Float64Array(EVENT_TYPE_NAMES.length);
-  readonly #wrapped = new Memory(new ArrayBuffer(MAX_RECORD_BYTES));
-  #memories: readonly Memory[] = [];
+  readonly #takeRecord = (memory: Memory, at: number): void => this.#take(memory, at);
+  #reader = new RingReader([]);
+  /** The most bytes that waited in each ring since the last look at the statistics. */
+  #peaks = new Float64Array(0);
   #onEvent: (event: EventView) => void = () => {};
 
   constructor(options: KernelSourceOptions) {
@@ -74,7 +74,18 @@ export class KernelSource {
       cpusPerRing: this.#cpusPerRing,
       captureEnv: this.#options.captureEnv.length > 0,
     });
-    this.#memories = this.#probe.rings.map((ring) => new Memory(ring));
+    this.#reader = new RingReader(this.#probe.rings);
+    this.#peaks = new Float64Array(this.#probe.rings.length);
+  }
+
+  /** Goes through the motions with made-up events, so that the first real ones meet compiled code. Counts nothing. */
+  rehearse(onEvent: (event: EventView) => void): void {
+    const view = new EventView();
+    const nobody = unknownProcess(0, 0, 0);
+    rehearse((memory, at) => {
+      view.select(memory, at, nobody);
+      onEvent(view);
+    });
   }
 
   /** Attaches the probe, then fills the table: what happens between the two is in the rings. @throws ShikraError PROBE_* */
@@ -90,7 +101,8 @@ export class KernelSource {
    */
   drain(): boolean {
     if (!this.#probe.advance()) return false;
-    this.#merge(this.#probe.positions);
+    this.#notePeaks();
+    this.#reader.read(this.#probe.positions, this.#takeRecord);
     this.#probe.advance();
     return this.#waitingBytes() > this.#ringBytes / WORTH_A_TURN;
   }
@@ -99,6 +111,13 @@ export class KernelSource {
   drainAll(): void {
     do this.drain();
     while (this.#waitingBytes() > 0);
+  }
+
+  #notePeaks(): void {
+    const { positions } = this.#probe;
+    for (let i = 0; i < this.#peaks.length; i++) {
+      this.#peaks[i] = Math.max(this.#peaks[i]!, positions[2 * i + 1]! - positions[2 * i]!);
+    }
   }
 
   #waitingBytes(): number {
@@ -130,70 +149,9 @@ export class KernelSource {
     return {
       events: Object.fromEntries(COLLECTED_EVENT_TYPES.map((name) => [name, this.#counts[EVENT_TYPES.get(name)!]!])),
       drops: this.#drops(),
-      rings: this.#probe.rings.map((_, index) => ({
-        cpu: index * this.#cpusPerRing,
-        capacityBytes: this.#ringBytes,
-        usedBytes: this.#probe.positions[2 * index + 1]! - this.#probe.positions[2 * index]!,
-      })),
+      rings: this.#rings(),
       processTable: { size: this.table.size, capacity: this.table.capacity, ...this.table.counts },
     };
-  }
-
-  /** Takes the records of all rings up to their complete positions, oldest first. */
-  #merge(positions: Float64Array): void {
-    for (;;) {
-      let ring = -1;
-      let time = Number.POSITIVE_INFINITY;
-      let limit = Number.POSITIVE_INFINITY;
-      for (let i = 0; i < this.#memories.length; i++) {
-        if (positions[2 * i] === positions[2 * i + 1]) continue;
-        const head = this.#memories[i]!.u64(this.#record(positions[2 * i]!) + HEADER.time_ns);
-        if (head < time) {
-          limit = time;
-          time = head;
-          ring = i;
-        } else if (head < limit) {
-          limit = head;
-        }
-      }
-      if (ring < 0) return;
-      this.#takeUntil(ring, positions, limit);
-    }
-  }
-
-  /** The ring with the oldest record goes on until another has an older one. */
-  #takeUntil(ring: number, positions: Float64Array, limit: number): void {
-    const memory = this.#memories[ring]!;
-    const end = positions[2 * ring + 1]!;
-    const mask = this.#ringBytes - 1;
-    let position = positions[2 * ring]!;
-    let offset = position % this.#ringBytes; // positions grow past 2^53 never, past 2^32 soon: the loop goes by offsets
-    let first = true;
-    while (position < end) {
-      const at = (offset + RECORD_HEADER_BYTES) & mask;
-      if (!first && memory.u64(at + HEADER.time_ns) > limit) break;
-      const length = memory.u32[offset >>> 2]! & LENGTH_MASK;
-      if (at + length <= this.#ringBytes) this.#take(memory, at);
-      else this.#takeWrapped(memory, at, length);
-      const size = (length + RECORD_HEADER_BYTES + 7) & ~7;
-      offset = (offset + size) & mask;
-      position += size;
-      first = false;
-    }
-    positions[2 * ring] = position;
-  }
-
-  /** Where a record's data begin; its header is before them, on the other side of the end perhaps. */
-  #record(position: number): number {
-    return (position + RECORD_HEADER_BYTES) % this.#ringBytes;
-  }
-
-  /** Once in a ring's length a record goes on at the beginning: it is put together aside. */
-  #takeWrapped(memory: Memory, at: number, length: number): void {
-    const first = this.#ringBytes - at;
-    this.#wrapped.bytes.set(memory.bytes.subarray(at, this.#ringBytes), 0);
-    this.#wrapped.bytes.set(memory.bytes.subarray(0, length - first), first);
-    this.#take(this.#wrapped, 0);
   }
 
   #take(memory: Memory, at: number): void {
@@ -204,6 +162,16 @@ export class KernelSource {
     else if (type === PROCEXIT) this.table.onExit(process, memory.u64(at + HEADER.time_ns));
     this.#view.select(memory, at, process);
     this.#onEvent(this.#view);
+  }
+
+  #rings(): CollectorStats['rings'] {
+    const rings = Array.from(this.#peaks, (usedBytes, index) => ({
+      cpu: index * this.#cpusPerRing,
+      capacityBytes: this.#ringBytes,
+      usedBytes,
+    }));
+    this.#peaks.fill(0);
+    return rings;
   }
 
   #drops(): CollectorStats['drops'] {

@@ -2,7 +2,6 @@ import { Verdicts } from '../../../rules/index.ts';
 import type { Memory } from './memory.ts';
 
 const SLOT_BITS = 14;
-const SLOTS = 1 << SLOT_BITS;
 const SLOT_WORDS = 64;
 
 /** A string that was seen, and what was found out about it as a path. Nearly every path comes again. */
@@ -40,14 +39,24 @@ export const NO_STRING = new CachedString('');
 
 /**
  * Turns bytes of a record into strings without allocating for those seen lately: paths repeat. Direct-mapped, so its size is fixed
- * (16,384 strings of up to 256 bytes, 4 MiB of keys) and a string pushes out the one in its place.
+ * (by default 16,384 strings of up to 256 bytes, 4 MiB of keys) and a string pushes out the one in its place.
  *
  * Strings in records begin at a multiple of 8 and are padded with zeros (event.h), so that hashing and comparing go by words.
  */
 export class StringCache {
-  readonly #keys = new Uint32Array(SLOTS * SLOT_WORDS);
-  readonly #lengths = new Uint16Array(SLOTS);
-  readonly #strings: CachedString[] = new Array<CachedString>(SLOTS).fill(NO_STRING);
+  readonly #shift: number;
+  readonly #keys: Uint32Array;
+  readonly #lengths: Uint16Array;
+  readonly #strings: CachedString[];
+
+  /** @param slotBits 2^slotBits strings are kept */
+  constructor(slotBits = SLOT_BITS) {
+    const slots = 1 << slotBits;
+    this.#shift = 32 - slotBits;
+    this.#keys = new Uint32Array(slots * SLOT_WORDS);
+    this.#lengths = new Uint16Array(slots);
+    this.#strings = new Array<CachedString>(slots).fill(NO_STRING);
+  }
 
   /**
    * @param at offset of the first byte in `memory`
@@ -61,7 +70,7 @@ export class StringCache {
     const first = at >>> 2;
     let hash = length;
     for (let i = first; i < first + words; i++) hash = Math.imul((hash << 5) ^ (hash >>> 27) ^ u32[i]!, 0x9e3779b1);
-    const slot = (hash ^ (hash >>> 13)) >>> (32 - SLOT_BITS);
+    const slot = (hash ^ (hash >>> 13)) >>> this.#shift;
     const key = slot * SLOT_WORDS;
     if (this.#lengths[slot] === length) {
       let i = 0;

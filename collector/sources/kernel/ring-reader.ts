@@ -1,0 +1,84 @@
+import { HEADER } from './layout.ts';
+import { Memory } from './memory.ts';
+
+/** Bytes before each record in a ring: its length, and where it lies (linux/bpf.h). */
+const RECORD_HEADER_BYTES = 8;
+const LENGTH_MASK = 0x3fffffff;
+/** RECORD_STRINGS_BYTES of record.bpf.h, above which the probe counts a record as too large. */
+const MAX_RECORD_BYTES = 32_768;
+
+/** Takes one record. It must keep nothing of the memory past the call. */
+export type Take = (memory: Memory, at: number) => void;
+
+/** Walks the records of several rings in the order of time, in place. */
+export class RingReader {
+  readonly #memories: readonly Memory[];
+  readonly #ringBytes: number;
+  readonly #wrapped = new Memory(new ArrayBuffer(MAX_RECORD_BYTES));
+
+  /** @param rings the data of each: all of one size, a power of two */
+  constructor(rings: readonly ArrayBuffer[]) {
+    this.#memories = rings.map((ring) => new Memory(ring));
+    this.#ringBytes = rings[0]?.byteLength ?? 0;
+  }
+
+  /**
+   * Takes every record up to the complete positions, oldest first.
+   * @param positions for each ring, read up to (moved on here) and complete up to
+   */
+  read(positions: Float64Array, take: Take): void {
+    for (;;) {
+      let ring = -1;
+      let time = Number.POSITIVE_INFINITY;
+      let limit = Number.POSITIVE_INFINITY;
+      for (let i = 0; i < this.#memories.length; i++) {
+        if (positions[2 * i] === positions[2 * i + 1]) continue;
+        const head = this.#memories[i]!.u64(this.#record(positions[2 * i]!) + HEADER.time_ns);
+        if (head < time) {
+          limit = time;
+          time = head;
+          ring = i;
+        } else if (head < limit) {
+          limit = head;
+        }
+      }
+      if (ring < 0) return;
+      this.#readUntil(ring, positions, limit, take);
+    }
+  }
+
+  /** The ring with the oldest record goes on until another has an older one. */
+  #readUntil(ring: number, positions: Float64Array, limit: number, take: Take): void {
+    const memory = this.#memories[ring]!;
+    const end = positions[2 * ring + 1]!;
+    const mask = this.#ringBytes - 1;
+    let position = positions[2 * ring]!;
+    let offset = position % this.#ringBytes; // positions outgrow 32 bits, offsets do not: the loop goes by these
+    let first = true;
+    while (position < end) {
+      const at = (offset + RECORD_HEADER_BYTES) & mask;
+      if (!first && memory.u64(at + HEADER.time_ns) > limit) break;
+      const length = memory.u32[offset >>> 2]! & LENGTH_MASK;
+      if (at + length <= this.#ringBytes) take(memory, at);
+      else this.#takeWrapped(memory, at, length, take);
+      const size = (length + RECORD_HEADER_BYTES + 7) & ~7;
+      offset = (offset + size) & mask;
+      position += size;
+      first = false;
+    }
+    positions[2 * ring] = position;
+  }
+
+  /** Where a record's data begin; its header is before them, on the other side of the end perhaps. */
+  #record(position: number): number {
+    return (position + RECORD_HEADER_BYTES) % this.#ringBytes;
+  }
+
+  /** Once in a ring's length a record goes on at the beginning: it is put together aside. */
+  #takeWrapped(memory: Memory, at: number, length: number, take: Take): void {
+    const first = this.#ringBytes - at;
+    this.#wrapped.bytes.set(memory.bytes.subarray(at, this.#ringBytes), 0);
+    this.#wrapped.bytes.set(memory.bytes.subarray(0, length - first), first);
+    take(this.#wrapped, 0);
+  }
+}
