@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { bundledRulesPath } from '../rules/index.ts';
 import { components } from './components.ts';
 import { type Config, kernelReceiver } from './config/config.ts';
 import { BUNDLED_RULES, type KernelReceiverConfig } from './config/receivers.ts';
-import type { CollectorOptions, FromCollector, ToCollector } from './engine/messages.ts';
+import type { CollectorOptions } from './engine/messages.ts';
+import { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
 import { checkRequirements } from './sources/kernel/requirements.ts';
@@ -19,6 +19,8 @@ const DELIVERY_DEADLINE_MILLIS = 2000;
 
 export interface AgentOptions {
   readonly version: string;
+  /** A thread made earlier, which has loaded its code meanwhile. It is this agent's from now on. */
+  readonly thread?: CollectorThread;
   /** Called once: the probe is attached, and every exporter runs. */
   readonly onReady?: () => void;
 }
@@ -39,11 +41,12 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const logger = createLogger({ level: config.service.telemetry.logs.level });
   routeDiagnostics(logger);
   const metrics = createMetrics({ version: options.version });
-  // The thread starts while the pipeline is made; what it says meanwhile waits for the first listener.
-  const thread = new CollectorThread(collectorOptions(config));
+  const thread = options.thread ?? new CollectorThread();
   const resource = createResource({ version: options.version });
   let pipeline: Pipeline;
   try {
+    // It loads rules and probe while the pipeline is made; what it says meanwhile waits for the first listener.
+    thread.begin(collectorOptions(config));
     const parts = {
       config: pipelineConfig(config),
       factories: components,
@@ -127,96 +130,6 @@ class RunningAgent implements Agent {
     this.#stopping = this.#pipeline.shutdown(DELIVERY_DEADLINE_MILLIS);
     await this.#stopping;
     this.#close(1);
-  }
-}
-
-type MessageOf<Type extends FromCollector['type']> = Extract<FromCollector, { type: Type }>;
-
-interface Listeners {
-  readonly onDetections: (message: MessageOf<'detections'>) => void;
-  readonly onStats: (message: MessageOf<'stats'>) => void;
-  /** The thread ended without being asked to. */
-  readonly onDeath: (error: Error) => void;
-}
-
-/** The collector's thread as the main thread sees it. */
-class CollectorThread {
-  readonly #worker: Worker;
-  readonly #ready = Promise.withResolvers<MessageOf<'ready'>>();
-  readonly #stopped = Promise.withResolvers<boolean>();
-  #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
-  #listeners: Listeners | undefined;
-
-  constructor(options: CollectorOptions) {
-    this.#worker = new Worker(new URL('./engine/worker.ts', import.meta.url), {
-      workerData: options,
-      name: 'collector',
-    });
-    this.#worker.on('error', (error) => this.#ended(error as Error));
-    this.#worker.on('exit', (code) => this.#ended(new Error(`it exited with code ${code}`)));
-    this.#ready.promise.catch(() => {}); // start() tells; before it, nobody waits for it
-  }
-
-  /** @throws ShikraError what kept the collector from starting */
-  start(listeners: Listeners): Promise<MessageOf<'ready'>> {
-    this.#listeners = listeners;
-    this.#worker.on('message', (message: FromCollector) => this.#receive(message));
-    return this.#ready.promise;
-  }
-
-  send(message: ToCollector): void {
-    this.#worker.postMessage(message);
-  }
-
-  /** @returns false if it did not drain in time */
-  async stop(deadlineMillis: number): Promise<boolean> {
-    if (this.#state !== 'running') return this.#state === 'stopped';
-    this.send({ type: 'stop' });
-    const timer = setTimeout(() => this.#stopped.resolve(false), deadlineMillis);
-    const drained = await this.#stopped.promise;
-    clearTimeout(timer);
-    await this.terminate();
-    return drained;
-  }
-
-  async terminate(): Promise<void> {
-    if (this.#state !== 'dead') this.#state = 'stopped';
-    await this.#worker.terminate();
-  }
-
-  readiness(): { ready: boolean; parts: Record<string, string> } {
-    return { ready: this.#state === 'running', parts: { collector: this.#state === 'running' ? 'ok' : this.#state } };
-  }
-
-  #receive(message: FromCollector): void {
-    switch (message.type) {
-      case 'detections':
-        this.#listeners?.onDetections(message);
-        break;
-      case 'stats':
-        this.#listeners?.onStats(message);
-        break;
-      case 'ready':
-        this.#state = 'running';
-        this.#ready.resolve(message);
-        break;
-      case 'failed':
-        this.#ready.reject(new ShikraError(message.code, message.detail));
-        break;
-      case 'stopped':
-        this.#listeners?.onStats({ type: 'stats', stats: message.stats });
-        this.#state = 'stopped';
-        this.#stopped.resolve(true);
-    }
-  }
-
-  #ended(error: Error): void {
-    if (this.#state === 'stopped' || this.#state === 'dead') return;
-    const wasRunning = this.#state === 'running';
-    this.#state = 'dead';
-    this.#stopped.resolve(false);
-    this.#ready.reject(new ShikraError('COLLECTOR_DIED', error.message, { cause: error }));
-    if (wasRunning) this.#listeners?.onDeath(error);
   }
 }
 

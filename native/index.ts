@@ -6,10 +6,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ShikraError } from '../collector/errors.ts';
 import { type Btf, elfSection, parseBtf } from './btf.ts';
+import { checkRequirements, explain } from './requirements.ts';
 
 const OBJECT_URL = new URL('./build/probe.bpf.o', import.meta.url);
 const ADDON_URL = new URL('./build/shikra.node', import.meta.url);
-const KERNEL_BTF = '/sys/kernel/btf/vmlinux';
 
 interface OpenProbe {
   readonly probe: unique symbol;
@@ -36,13 +36,6 @@ interface AddonOptions {
   readonly wakeupBytes: number;
   readonly env: number;
   readonly families: number;
-}
-
-/** What the addon throws: errno's name, the step that failed (open, load, rings, attach, processes), and libbpf's log. */
-export interface NativeError extends Error {
-  readonly code: string;
-  readonly step: string;
-  readonly log: string;
 }
 
 export interface ProbeOptions {
@@ -110,7 +103,7 @@ export class Probe {
    * @throws ShikraError PROBE_* naming what is missing
    */
   load(options: ProbeOptions): void {
-    if (!existsSync(KERNEL_BTF)) throw new ShikraError('PROBE_NO_BTF', `no file ${KERNEL_BTF}`);
+    checkRequirements();
     try {
       this.#open = addon().open({
         object: object(),
@@ -173,50 +166,4 @@ export class Probe {
   close(): void {
     if (this.#open !== undefined) addon().close(this.#open);
   }
-}
-
-const LOCKDOWN_FILE = '/sys/kernel/security/lockdown';
-
-function lockdownMode(): string | undefined {
-  try {
-    return /\[(\w+)\]/.exec(readFileSync(LOCKDOWN_FILE, 'utf8'))?.[1];
-  } catch {
-    return undefined; // securityfs is not mounted, or the kernel has no lockdown: nothing to say
-  }
-}
-
-function explain(error: Error): Error {
-  if (error instanceof ShikraError || !('step' in error)) return error;
-  const native = error as NativeError;
-  if (native.code === 'EPERM' || native.code === 'EACCES') {
-    const mode = lockdownMode();
-    if (mode === 'confidentiality') return new ShikraError('PROBE_LOCKDOWN', `mode ${mode}`, { cause: error });
-    if (!refusedByVerifier(native.log))
-      return new ShikraError('PROBE_PRIVILEGE', missingCapabilities() ?? native.message, { cause: error });
-  }
-  return new ShikraError('PROBE_LOAD', [native.message, ...native.log.trim().split('\n').slice(-6)].join('\n  '), {
-    cause: error,
-  });
-}
-
-/** The verifier answers EACCES too; its log tells it from missing privilege. */
-function refusedByVerifier(log: string): boolean {
-  return /processed \d+ insns/.test(log);
-}
-
-/** Bits of include/uapi/linux/capability.h. */
-const NEEDED_CAPABILITIES = { CAP_DAC_READ_SEARCH: 2n, CAP_SYS_PTRACE: 19n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
-
-function missingCapabilities(): string | undefined {
-  const effective = BigInt(
-    `0x${/^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`,
-  );
-  const sysAdmin = (effective >> 21n) & 1n;
-  const missing = Object.entries(NEEDED_CAPABILITIES)
-    .filter(
-      ([name, bit]) =>
-        ((effective >> bit) & 1n) === 0n && !(sysAdmin && (name === 'CAP_BPF' || name === 'CAP_PERFMON')),
-    )
-    .map(([name]) => name);
-  return missing.length > 0 ? `missing ${missing.join(', ')}` : undefined;
 }
