@@ -1,23 +1,33 @@
 import type { Config } from '../collector/config/config.ts';
 import { formatProblem } from '../collector/config/problem.ts';
-import { readConfig } from './read-config.ts';
+import { CollectorThread } from '../collector/engine/thread.ts';
 import { whenStopped } from './stop-signals.ts';
 import { version } from './version.ts';
 
 /** `shikra run`: the agent, until a signal or its own end. @returns the exit code */
 export async function run(options: { readonly config?: string }): Promise<number> {
-  const { config, warnings } = readConfig(options.config);
-  for (const warning of warnings) console.error(`shikra: warning: ${formatProblem(warning)}`);
-
-  // Only now: a mistake in the configuration is told before anything of the agent is loaded.
-  const { startAgent } = await import('../collector/agent.ts');
-  const stopped = whenStopped();
-  const agent = await startAgent(config, { version: version(), onReady: () => welcome(config) });
-  void stopped.then(() => agent.stop());
+  // First thing: the thread loads its code while this one loads its own and reads the configuration.
+  const thread = new CollectorThread();
+  const agent = await start(options.config, thread).catch(async (error: unknown) => {
+    await thread.terminate();
+    throw error;
+  });
   const exitCode = await agent.closed;
   // Whatever is left open must not keep a stopped agent alive.
   setTimeout(() => process.exit(), 1_000).unref();
   return exitCode;
+}
+
+async function start(configFile: string | undefined, thread: CollectorThread) {
+  const { readConfig } = await import('./read-config.ts');
+  const { config, warnings } = readConfig(configFile);
+  for (const warning of warnings) console.error(`shikra: warning: ${formatProblem(warning)}`);
+
+  const { startAgent } = await import('../collector/agent.ts');
+  const stopped = whenStopped();
+  const agent = await startAgent(config, { version: version(), thread, onReady: () => welcome(config) });
+  void stopped.then(() => agent.stop());
+  return agent;
 }
 
 /** For someone at a terminal; a log collector needs no greeting. */

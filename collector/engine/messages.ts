@@ -36,5 +36,9 @@ export type FromCollector =
 
 /** Main thread -> collector thread. */
 export type ToCollector =
+  /** The first message. */
+  | { readonly type: 'begin'; readonly options: CollectorOptions }
   /** So many detections have been taken over: the collector sends on credit, and waits when it has none left. */
-  { readonly type: 'taken'; readonly count: number } | { readonly type: 'stats' } | { readonly type: 'stop' };
+  | { readonly type: 'taken'; readonly count: number }
+  | { readonly type: 'stats' }
+  | { readonly type: 'stop' };

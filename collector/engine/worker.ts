@@ -1,23 +1,35 @@
-/** The collector's thread: its first message in is `stop`, `stats` or `taken`; what it says itself is {@link FromCollector}. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The collector's thread: waits for `begin`, then for `taken`, `stats` and `stop`; what it says itself is {@link FromCollector}. */
+import { parentPort } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import { Collector } from './collector.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
 
 const port = parentPort!;
 const send = (message: FromCollector): void => port.postMessage(message);
+let collector: Collector | undefined;
 
-try {
-  const collector = await Collector.start(workerData as CollectorOptions, send);
-  port.on('message', (message: ToCollector) => {
-    if (message.type === 'taken') collector.taken(message.count);
-    else if (message.type === 'stats') collector.sendStats();
-    else {
-      collector.stop();
-      port.close();
-    }
-  });
-} catch (error) {
-  if (!(error instanceof ShikraError)) throw error;
-  send({ type: 'failed', code: error.code, detail: error.detail });
+async function begin(options: CollectorOptions): Promise<void> {
+  try {
+    collector = await Collector.start(options, send);
+  } catch (error) {
+    if (!(error instanceof ShikraError)) throw error;
+    send({ type: 'failed', code: error.code, detail: error.detail });
+  }
 }
+
+port.on('message', (message: ToCollector) => {
+  switch (message.type) {
+    case 'begin':
+      void begin(message.options);
+      break;
+    case 'taken':
+      collector?.taken(message.count);
+      break;
+    case 'stats':
+      collector?.sendStats();
+      break;
+    case 'stop':
+      collector?.stop();
+      port.close();
+  }
+});

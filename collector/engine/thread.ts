@@ -1,0 +1,98 @@
+import { Worker } from 'node:worker_threads';
+import { ShikraError } from '../errors.ts';
+import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
+
+type MessageOf<Type extends FromCollector['type']> = Extract<FromCollector, { type: Type }>;
+
+interface Listeners {
+  readonly onDetections: (message: MessageOf<'detections'>) => void;
+  readonly onStats: (message: MessageOf<'stats'>) => void;
+  /** The thread ended without being asked to. */
+  readonly onDeath: (error: Error) => void;
+}
+
+/**
+ * The collector's thread as the main thread sees it. It loads its code as soon as it is made, before it knows what to do: made first thing, it
+ * is ready when the configuration is read.
+ */
+export class CollectorThread {
+  readonly #worker: Worker;
+  readonly #ready = Promise.withResolvers<MessageOf<'ready'>>();
+  readonly #stopped = Promise.withResolvers<boolean>();
+  #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
+  #listeners: Listeners | undefined;
+
+  constructor() {
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { name: 'collector' });
+    this.#worker.on('error', (error) => this.#ended(error as Error));
+    this.#worker.on('exit', (code) => this.#ended(new Error(`it exited with code ${code}`)));
+    this.#ready.promise.catch(() => {}); // start() tells; before it, nobody waits for it
+  }
+
+  /** Tells it what to do. Once. */
+  begin(options: CollectorOptions): void {
+    this.send({ type: 'begin', options });
+  }
+
+  /** @throws ShikraError what kept the collector from starting */
+  start(listeners: Listeners): Promise<MessageOf<'ready'>> {
+    this.#listeners = listeners;
+    this.#worker.on('message', (message: FromCollector) => this.#receive(message));
+    return this.#ready.promise;
+  }
+
+  send(message: ToCollector): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** @returns false if it did not drain in time */
+  async stop(deadlineMillis: number): Promise<boolean> {
+    if (this.#state !== 'running') return this.#state === 'stopped';
+    this.send({ type: 'stop' });
+    const timer = setTimeout(() => this.#stopped.resolve(false), deadlineMillis);
+    const drained = await this.#stopped.promise;
+    clearTimeout(timer);
+    await this.terminate();
+    return drained;
+  }
+
+  async terminate(): Promise<void> {
+    if (this.#state !== 'dead') this.#state = 'stopped';
+    await this.#worker.terminate();
+  }
+
+  readiness(): { ready: boolean; parts: Record<string, string> } {
+    return { ready: this.#state === 'running', parts: { collector: this.#state === 'running' ? 'ok' : this.#state } };
+  }
+
+  #receive(message: FromCollector): void {
+    switch (message.type) {
+      case 'detections':
+        this.#listeners?.onDetections(message);
+        break;
+      case 'stats':
+        this.#listeners?.onStats(message);
+        break;
+      case 'ready':
+        this.#state = 'running';
+        this.#ready.resolve(message);
+        break;
+      case 'failed':
+        this.#ready.reject(new ShikraError(message.code, message.detail));
+        break;
+      case 'stopped':
+        this.#listeners?.onStats({ type: 'stats', stats: message.stats });
+        this.#state = 'stopped';
+        this.#stopped.resolve(true);
+    }
+  }
+
+  #ended(error: Error): void {
+    if (this.#state === 'stopped' || this.#state === 'dead') return;
+    const wasRunning = this.#state === 'running';
+    this.#state = 'dead';
+    this.#stopped.resolve(false);
+    this.#ready.reject(new ShikraError('COLLECTOR_DIED', error.message, { cause: error }));
+    if (wasRunning) this.#listeners?.onDeath(error);
+  }
+}
