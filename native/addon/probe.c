@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -253,8 +254,11 @@ struct probe *probe_open(const struct probe_options *options, struct probe_error
 	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring)
 		fail(error, "open", EINVAL, "a ring of %u bytes: expected a power of two, at least a page", options->ring_bytes);
 	else if (load(probe, options, error)) {
-		if (make_rings(probe, options->cpus_per_ring))
+		if (make_rings(probe, options->cpus_per_ring)) {
+			/* libbpf has let go of the kernel's type information, some ten megabytes; the allocator would keep them */
+			malloc_trim(0);
 			return probe;
+		}
 		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
 	}
 	probe_close(probe);

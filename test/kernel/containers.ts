@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 
 const BUSYBOX = '/usr/bin/busybox';
 const APPLETS = ['sh', 'ash', 'cat', 'cp', 'true', 'sleep', 'ip', 'rm', 'mkdir', 'ls'];
+const DEADLINE_MILLIS = 20_000;
 const NAMESPACES = ['pid', 'mount', 'ipc', 'uts', 'network'];
 /** Docker's own set is longer; what a test needs beyond this it says. */
 const CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FSETID', 'CAP_SETGID', 'CAP_SETUID', 'CAP_KILL'];
@@ -60,7 +61,7 @@ export class Containers {
     const { id, bundle } = this.#create(command, options);
     try {
       const run = ['runc', 'run', '--bundle', bundle, id];
-      const stdout = options.terminal ? withTerminal(run) : execFileSync(run[0]!, run.slice(1), { encoding: 'utf8' });
+      const stdout = options.terminal ? withTerminal(run) : outputOf(run);
       return { id, stdout };
     } finally {
       this.#remove(id);
@@ -78,7 +79,7 @@ export class Containers {
   /** Runs a command in a running container, as `docker exec`. */
   exec(id: string, command: readonly string[], { terminal = false }: { terminal?: boolean } = {}): string {
     const exec = ['runc', 'exec', ...(terminal ? ['--tty'] : []), id, ...command];
-    return terminal ? withTerminal(exec) : execFileSync(exec[0]!, exec.slice(1), { encoding: 'utf8' });
+    return terminal ? withTerminal(exec) : outputOf(exec);
   }
 
   stop(id: string): void {
@@ -113,13 +114,18 @@ export class Containers {
   }
 }
 
+function outputOf([program, ...args]: readonly string[]): string {
+  return execFileSync(program!, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: DEADLINE_MILLIS,
+  });
+}
+
 /** runc hands a container's terminal on to the one it is run from: `script` is that. */
 function withTerminal(command: readonly string[]): string {
   const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
-  return execFileSync('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return outputOf(['script', '--quiet', '--return', '--command', quoted, '/dev/null']);
 }
 
 /** config.json of the OCI runtime specification. */
