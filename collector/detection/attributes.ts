@@ -39,6 +39,8 @@ const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: string, co
   ['evt.num', 'shikra.event.number', text],
   ['evt.res', 'shikra.event.result', text],
   ['evt.rawres', 'shikra.event.raw_result', whole],
+  ['evt.unreadable', 'shikra.event.unreadable', list],
+  ['evt.truncated', 'shikra.event.truncated', list],
 
   ['proc.exepath', 'process.executable.path', text],
   ['proc.exe', 'process.command', text],

@@ -40,6 +40,7 @@ struct probe {
 	struct ring rings[RINGS_MAX];
 	uint32_t ring_count;
 	uint32_t ring_bytes;
+	uint32_t families;
 	long page_bytes;
 	int cpus;
 	int epoll_fd;
@@ -249,6 +250,7 @@ struct probe *probe_open(const struct probe_options *options, struct probe_error
 	probe->page_bytes = sysconf(_SC_PAGESIZE);
 	probe->cpus = libbpf_num_possible_cpus();
 	probe->ring_bytes = options->ring_bytes;
+	probe->families = options->families;
 	probe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	probe->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring)
@@ -311,7 +313,12 @@ bool probe_attach(struct probe *probe, probe_notify notify, void *context, struc
 	probe->notify = notify;
 	probe->context = context;
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
-		struct bpf_link *link = bpf_program__attach(bpf_object__find_program_by_name(probe->object, hooks[i]));
+		struct bpf_link *link;
+
+		/* rules about processes alone ask nothing of other system calls: none is slowed down */
+		if (!probe->families && !strcmp(hooks[i], "dispatch_sys_exit"))
+			continue;
+		link = bpf_program__attach(bpf_object__find_program_by_name(probe->object, hooks[i]));
 
 		if (!link) {
 			fail(error, "attach", errno, "%s could not be attached: %s", hooks[i], strerror(errno));

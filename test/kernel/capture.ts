@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import type { EventView } from '../../collector/sources/kernel/event-view.ts';
+import { truncatedFields } from '../../collector/sources/kernel/fields/gaps.ts';
 import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
 import { HEADER } from '../../collector/sources/kernel/layout.ts';
 import { KernelSource, type KernelSourceOptions } from '../../collector/sources/kernel/source.ts';
@@ -15,6 +16,7 @@ export interface CapturedEvent {
   readonly spellings: readonly string[];
   readonly unreadable: number;
   readonly truncated: number;
+  readonly truncatedFields: readonly string[] | undefined;
   readonly abi: number;
   /** Values of the fields that the capture was asked for. */
   readonly fields: Fields;
@@ -79,6 +81,7 @@ export class Capture {
       spellings: event.paths.slice(0, event.spellings).map(({ text }) => text),
       unreadable: event.memory.bytes[event.at + HEADER.unreadable]!,
       truncated: event.memory.bytes[event.at + HEADER.truncated]!,
+      truncatedFields: truncatedFields(event),
       abi: event.memory.bytes[event.at + HEADER.abi]!,
       fields: Object.fromEntries(names.map((name) => [name, this.#value(event, name)])),
     };

@@ -92,6 +92,7 @@ test('a long command line comes whole up to its limit, and is marked beyond', ()
   const cut = execution(TRIGGER, ['nothing', argument, argument], ['proc.args']);
   assert.equal(cut.truncated, 1 << 2);
   assert.ok(String(cut.fields['proc.args']).startsWith(`nothing ${argument} xxx`));
+  assert.deepEqual(cut.truncatedFields, ['proc.args']);
 });
 
 test('an execution out of memory says so', () => {

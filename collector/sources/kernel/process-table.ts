@@ -297,6 +297,8 @@ export class ProcessTable {
       ],
       exitTimeNs: 0,
       known: true,
+      unreadable: memory.bytes[at + HEADER.unreadable]!,
+      truncated: memory.bytes[at + HEADER.truncated]!,
       verdicts: new Verdicts(),
       ancestorNames: [],
       ancestorGeneration: -1,

@@ -51,6 +51,9 @@ export interface Process {
   exitTimeNs: number;
   /** False for a process that an event named but nothing is known of. */
   known: boolean;
+  /** Bits for the strings that could not be read, or were cut: as in the record of its execution. */
+  unreadable: number;
+  truncated: number;
   /** What rules decided about the image. A child shares it until it executes something else. */
   verdicts: Verdicts;
   /** For proc.aname without an index: names of all ancestors, as of the table's generation below. */
@@ -97,6 +100,8 @@ export function unknownProcess(pid: number, startTimeNs: number, execId: number)
     stdioKinds: [0, 0, 0],
     exitTimeNs: 0,
     known: false,
+    unreadable: 0,
+    truncated: 0,
     verdicts: new Verdicts(),
     ancestorNames: [],
     ancestorGeneration: -1,

@@ -5,6 +5,7 @@ import { familyOf } from '../system-calls.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
 import { EVENT_FIELDS } from './event-fields.ts';
+import { truncatedFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
 
 const FIELDS: FieldTable = { ...EVENT_FIELDS, ...DESCRIPTOR_FIELDS, ...PROCESS_FIELDS };
@@ -116,6 +117,8 @@ export class Evidence {
 
   of(event: EventView): Record<string, FieldValue> {
     const evidence: Record<string, FieldValue> = {};
+    const gaps = { 'evt.unreadable': unreadableFields(event), 'evt.truncated': truncatedFields(event) };
+    for (const [name, fields] of Object.entries(gaps)) if (fields !== undefined) evidence[name] = fields;
     for (const [name, getter] of this.#getters) {
       const value = getter(event);
       if (value !== undefined) evidence[name] = value;

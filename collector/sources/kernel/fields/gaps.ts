@@ -1,0 +1,33 @@
+import type { EventView } from '../event-view.ts';
+import { HEADER } from '../layout.ts';
+
+/** Which field each string of a family's record (n-th str_ref in event.h) gives: what a bit of `unreadable` or `truncated` is about. */
+const FIELDS_OF_STRINGS: Readonly<Record<EventView['shape'], readonly string[]>> = {
+  open: ['fd.name', 'fd.nameraw', 'fd.nameraw', 'fd.name'],
+  path: ['fs.path.name', 'fs.path.name', 'fs.path.target', 'fs.path.target'],
+  descriptor: ['fd.name', 'evt.arg.uargs'],
+  socket: ['fd.name'],
+  scalar: ['evt.args'],
+  process: ['proc.exepath', 'proc.cwd', 'proc.args', 'proc.env', 'container.id'],
+};
+
+/** The fields that a bit mask of a record marks. */
+export function fieldsMarked(shape: EventView['shape'], mask: number): string[] {
+  return [...new Set(FIELDS_OF_STRINGS[shape].filter((_, slot) => (mask >>> slot) & 1))];
+}
+
+/** Fields of the event or of its process that could not be read. */
+export function unreadableFields(event: EventView): readonly string[] | undefined {
+  return joined(event, HEADER.unreadable, event.process.unreadable);
+}
+
+/** Fields of the event or of its process that were cut. */
+export function truncatedFields(event: EventView): readonly string[] | undefined {
+  return joined(event, HEADER.truncated, event.process.truncated);
+}
+
+function joined(event: EventView, offset: number, ofProcess: number): readonly string[] | undefined {
+  const mask = event.shape === 'process' ? 0 : event.memory.bytes[event.at + offset]!;
+  if (mask === 0 && ofProcess === 0) return undefined;
+  return [...fieldsMarked(event.shape, mask), ...fieldsMarked('process', ofProcess)];
+}
