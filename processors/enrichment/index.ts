@@ -3,12 +3,11 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
+import { containerOf } from '../../collector/event/container.ts';
+import { NameFile } from '../../collector/event/name-file.ts';
 import { type EnrichmentConfig, enrichmentConfigSchema } from './config.ts';
-import { containerOf } from './container-id.ts';
-import { NameFile } from './name-file.ts';
 
 export { type EnrichmentConfig, enrichmentConfigSchema } from './config.ts';
-export { type ContainerName, containerOf } from './container-id.ts';
 
 export const ENRICHMENT_DROP_REASONS = ['shutdown'] as const;
 

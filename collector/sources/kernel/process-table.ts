@@ -1,5 +1,5 @@
 import { Verdicts } from '../../../rules/index.ts';
-import { containerIdOf } from './container-id.ts';
+import { containerOf } from '../../event/container.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
 import { adopt, type Process, unknownProcess } from './process.ts';
@@ -9,6 +9,8 @@ import { StringCache } from './string-cache.ts';
 const LINGER_NS = 1e9;
 /** TASK_COMM_LEN (linux/sched.h). */
 const COMM_BYTES = 16;
+/** Falco's name for what is in no container. */
+const HOST = 'host';
 /** So many cgroups are remembered with the containers that they are. */
 const MOST_CGROUPS = 4096;
 /** A process table that cannot keep up must not spend its time on asking: so many look-ups in the kernel a second. */
@@ -231,7 +233,7 @@ export class ProcessTable {
     let container = this.#containers.get(cgroup);
     if (container === undefined) {
       if (this.#containers.size >= MOST_CGROUPS) this.#containers.clear();
-      container = containerIdOf(cgroup);
+      container = containerOf(cgroup)?.id ?? HOST;
       this.#containers.set(cgroup, container);
     }
     return container;

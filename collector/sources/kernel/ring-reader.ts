@@ -7,8 +7,8 @@ const LENGTH_MASK = 0x3fffffff;
 /** RECORD_STRINGS_BYTES of record.bpf.h, above which the probe counts a record as too large. */
 const MAX_RECORD_BYTES = 32_768;
 
-/** Takes one record. It must keep nothing of the memory past the call. */
-export type Take = (memory: Memory, at: number) => void;
+/** Takes one record. It must keep nothing of the memory past the call. @returns false to take no further one now */
+export type Take = (memory: Memory, at: number) => boolean;
 
 /** Walks the records of several rings in the order of time, in place. */
 export class RingReader {
@@ -23,7 +23,7 @@ export class RingReader {
   }
 
   /**
-   * Takes every record up to the complete positions, oldest first.
+   * Takes every record up to the complete positions, oldest first, until `take` wants no more.
    * @param positions for each ring, read up to (moved on here) and complete up to
    */
   read(positions: Float64Array, take: Take): void {
@@ -43,30 +43,31 @@ export class RingReader {
         }
       }
       if (ring < 0) return;
-      this.#readUntil(ring, positions, limit, take);
+      if (!this.#readUntil(ring, positions, limit, take)) return;
     }
   }
 
   /** The ring with the oldest record goes on until another has an older one. */
-  #readUntil(ring: number, positions: Float64Array, limit: number, take: Take): void {
+  #readUntil(ring: number, positions: Float64Array, limit: number, take: Take): boolean {
     const memory = this.#memories[ring]!;
     const end = positions[2 * ring + 1]!;
     const mask = this.#ringBytes - 1;
     let position = positions[2 * ring]!;
     let offset = position % this.#ringBytes; // positions outgrow 32 bits, offsets do not: the loop goes by these
     let first = true;
-    while (position < end) {
+    let goesOn = true;
+    while (position < end && goesOn) {
       const at = (offset + RECORD_HEADER_BYTES) & mask;
       if (!first && memory.u64(at + HEADER.time_ns) > limit) break;
       const length = memory.u32[offset >>> 2]! & LENGTH_MASK;
-      if (at + length <= this.#ringBytes) take(memory, at);
-      else this.#takeWrapped(memory, at, length, take);
+      goesOn = at + length <= this.#ringBytes ? take(memory, at) : this.#takeWrapped(memory, at, length, take);
       const size = (length + RECORD_HEADER_BYTES + 7) & ~7;
       offset = (offset + size) & mask;
       position += size;
       first = false;
     }
     positions[2 * ring] = position;
+    return goesOn;
   }
 
   /** Where a record's data begin; its header is before them, on the other side of the end perhaps. */
@@ -75,10 +76,10 @@ export class RingReader {
   }
 
   /** Once in a ring's length a record goes on at the beginning: it is put together aside. */
-  #takeWrapped(memory: Memory, at: number, length: number, take: Take): void {
+  #takeWrapped(memory: Memory, at: number, length: number, take: Take): boolean {
     const first = this.#ringBytes - at;
     this.#wrapped.bytes.set(memory.bytes.subarray(at, this.#ringBytes), 0);
     this.#wrapped.bytes.set(memory.bytes.subarray(0, length - first), first);
-    take(this.#wrapped, 0);
+    return take(this.#wrapped, 0);
   }
 }

@@ -1,10 +1,10 @@
 import { Probe } from '../../../native/index.ts';
+import { NameFile } from '../../event/name-file.ts';
 import { type CollectorStats, DROP_REASONS, EVENT_CLASSES } from '../../telemetry/collector-stats.ts';
 import { KernelClock } from './clock.ts';
 import { EventView } from './event-view.ts';
 import { EVENT_TYPE_NAMES, EVENT_TYPES, HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
-import { NameTable } from './names.ts';
 import { unknownProcess } from './process.ts';
 import { ProcessTable } from './process-table.ts';
 import { rehearse } from './rehearsal.ts';
@@ -37,8 +37,8 @@ export interface KernelSourceOptions {
 export class KernelSource {
   readonly table: ProcessTable;
   readonly clock = new KernelClock();
-  readonly users = new NameTable('/etc/passwd');
-  readonly groups = new NameTable('/etc/group');
+  readonly users = new NameFile('/etc/passwd', () => this.#tickMillis);
+  readonly groups = new NameFile('/etc/group', () => this.#tickMillis);
   readonly #options: KernelSourceOptions;
   readonly #probe: Probe;
   readonly #ringBytes: number;
@@ -49,6 +49,8 @@ export class KernelSource {
   #reader = new RingReader([]);
   /** The most bytes that waited in each ring since the last look at the statistics. */
   #peaks = new Float64Array(0);
+  /** The clock of what may be a second old. */
+  #tickMillis = 0;
   #onEvent: (event: EventView) => void = () => {};
 
   constructor(options: KernelSourceOptions) {
@@ -140,8 +142,7 @@ export class KernelSource {
   /** Once a second. */
   tick(): void {
     this.clock.refresh();
-    this.users.refresh();
-    this.groups.refresh();
+    this.#tickMillis = performance.now();
     this.table.tick(this.clock.nowNs());
   }
 

@@ -1,15 +1,15 @@
 import type { FieldValue } from '../../../detection/detection.ts';
+import type { NameFile } from '../../../event/name-file.ts';
 import type { KernelClock } from '../clock.ts';
 import type { EventView } from '../event-view.ts';
-import type { NameTable } from '../names.ts';
 import type { ProcessTable } from '../process-table.ts';
 
 /** What fields are taken from beside the event itself. */
 export interface FieldContext {
   readonly table: ProcessTable;
   readonly clock: KernelClock;
-  readonly users: NameTable;
-  readonly groups: NameTable;
+  readonly users: NameFile;
+  readonly groups: NameFile;
   readonly hostname: string;
 }
 

@@ -138,7 +138,7 @@ function argumentGetter(
   if (argument === undefined) return undefined;
   if (argument === 'res') return (event) => (event.result >= 0 ? event.result : resultName(event.result));
   if (eventType === 'setuid' && argument === 'uid')
-    return (event) => context.users.of(event.u64(SCALAR.arguments)) ?? String(event.u64(SCALAR.arguments));
+    return (event) => context.users.name(event.u64(SCALAR.arguments)) ?? String(event.u64(SCALAR.arguments));
   if (eventType !== undefined) return ARGUMENTS[eventType]?.[argument];
   return (event) => ARGUMENTS[event.typeName]?.[argument]?.(event);
 }

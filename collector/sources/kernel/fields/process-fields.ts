@@ -140,12 +140,12 @@ export const PROCESS_FIELDS: FieldTable = {
   'thread.cap_effective': own((process) => capabilities(process.capEffective)),
   'thread.cap_inheritable': own((process) => capabilities(process.capInheritable)),
   'user.uid': plain((event) => event.u32(HEADER.uid)),
-  'user.name': (_argument, context) => (event) => context.users.of(event.u32(HEADER.uid)),
+  'user.name': (_argument, context) => (event) => context.users.name(event.u32(HEADER.uid)),
   'user.loginuid': own((process) => (process.loginuid === NO_LOGIN ? -1 : process.loginuid)),
   'user.loginname': (_argument, context) => (event) =>
-    event.process.known && event.process.loginuid !== NO_LOGIN ? context.users.of(event.process.loginuid) : undefined,
+    event.process.known && event.process.loginuid !== NO_LOGIN ? context.users.name(event.process.loginuid) : undefined,
   'group.gid': plain((event) => event.u32(HEADER.gid)),
-  'group.name': (_argument, context) => (event) => context.groups.of(event.u32(HEADER.gid)),
+  'group.name': (_argument, context) => (event) => context.groups.name(event.u32(HEADER.gid)),
   'container.id': own((process) => process.containerId.slice(0, SHORT_ID)),
   'container.full_id': own((process) => process.containerId),
 };
