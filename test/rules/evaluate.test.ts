@@ -3,7 +3,16 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import { compileRuleset, type FieldResolver, formatProblem } from '../../rules/index.ts';
-import { EVENT_TYPES, load, matches, rulesetOf, ruleText, typedCondition } from './helper.ts';
+import {
+  EVENT_TYPES,
+  load,
+  matches,
+  resolver,
+  resolverWithSubjects,
+  rulesetOf,
+  ruleText,
+  typedCondition,
+} from './helper.ts';
 import { interpret, type TestEvent } from './interpret.ts';
 
 /** Condition, value of its field (undefined: missing), whether it holds. */
@@ -405,27 +414,62 @@ const event = fc
   })
   .map((values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as TestEvent);
 
+/** Conditions and events of which the generated code must say what the interpreter says. */
+function assertMeansTheSame(resolverOf: () => FieldResolver<TestEvent>, mostEvents: number): void {
+  fc.assert(
+    fc.property(
+      fc.array(condition, { minLength: 1, maxLength: 4 }),
+      fc.array(event, { minLength: 1, maxLength: mostEvents }),
+      (conditions, events) => {
+        const trees = conditions.map(typedCondition);
+        const texts = conditions.map((text, index) => ruleText(text).replace('rule: R', `rule: R${index}`));
+        const ruleset = rulesetOf(texts.join(''), resolverOf());
+        for (const each of events) {
+          const expected = trees.flatMap((tree, index) => (interpret(tree, each) ? [index] : []));
+          const evaluate = ruleset.evaluator(String(each['evt.type']));
+          const found: number[] = [];
+          for (let at = evaluate?.(each, 0) ?? -1; at >= 0; at = evaluate!(each, at + 1)) found.push(at);
+          assert.deepEqual(found, expected);
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+}
+
 describe('the generated code', () => {
-  it('means what a plain interpreter of the tree means', () => {
-    fc.assert(
-      fc.property(
-        fc.array(condition, { minLength: 1, maxLength: 4 }),
-        fc.array(event, { minLength: 1, maxLength: 5 }),
-        (conditions, events) => {
-          const trees = conditions.map(typedCondition);
-          const ruleset = rulesetOf(
-            conditions.map((text, index) => ruleText(text).replace('rule: R', `rule: R${index}`)).join(''),
-          );
-          for (const each of events) {
-            const expected = trees.flatMap((tree, index) => (interpret(tree, each) ? [index] : []));
-            const evaluate = ruleset.evaluator(String(each['evt.type']));
-            const found: number[] = [];
-            for (let at = evaluate?.(each, 0) ?? -1; at >= 0; at = evaluate!(each, at + 1)) found.push(at);
-            assert.deepEqual(found, expected);
-          }
-        },
-      ),
-      { numRuns: 500 },
+  it('means what a plain interpreter of the tree means', () => assertMeansTheSame(() => resolver, 5));
+
+  it('means the same where answers about a path or a program are kept from event to event', () =>
+    assertMeansTheSame(resolverWithSubjects, 20));
+
+  it('asks for the fields of a subject once, however many events are about it', () => {
+    let reads = 0;
+    const from = resolverWithSubjects();
+    const counting: FieldResolver<TestEvent> = {
+      ...from,
+      getter: (field, type) => (each) => {
+        if (field.name === 'fd.name') reads++;
+        return from.getter(field, type)!(each);
+      },
+    };
+    const evaluate = rulesetOf(
+      ruleText('evt.type = open and (fd.name startswith /a or fd.name = /b)'),
+      counting,
+    ).evaluator('open')!;
+    assert.deepEqual(
+      [1, 2, 3].map(() => evaluate({ 'evt.type': 'open', 'fd.name': '/x' }, 0)),
+      [-1, -1, -1],
     );
+    assert.equal(reads, 1);
+    assert.equal(evaluate({ 'evt.type': 'open', 'fd.name': '/a' }, 0), 0);
+    assert.equal(reads, 2);
+  });
+
+  it('forgets the answers of rules that were replaced', () => {
+    const from = resolverWithSubjects();
+    const about = { 'evt.type': 'open', 'fd.name': '/a' };
+    assert.equal(rulesetOf(ruleText('fd.name = /a'), from).evaluator('open')!(about, 0), 0);
+    assert.equal(rulesetOf(ruleText('fd.name = /b'), from).evaluator('open')!(about, 0), -1);
   });
 });

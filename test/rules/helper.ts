@@ -5,6 +5,8 @@ import {
   type LoadResult,
   loadRules,
   type Ruleset,
+  type Subject,
+  Verdicts,
 } from '../../rules/index.ts';
 import type { TypedExpression } from '../../rules/language/typed.ts';
 import type { TestEvent } from './interpret.ts';
@@ -18,6 +20,26 @@ export const resolver: FieldResolver<TestEvent> = {
     return (event) => event[key];
   },
 };
+
+/** Events that are equal in these fields are about the same subject. */
+function subjectOf(fields: readonly string[]): Subject<TestEvent> {
+  const known = new Map<string, Verdicts>();
+  return {
+    covers: ({ name, argument }) => argument === undefined && fields.includes(name),
+    verdicts(event) {
+      const key = JSON.stringify(fields.map((field) => event[field] ?? null));
+      const verdicts = known.get(key) ?? new Verdicts();
+      known.set(key, verdicts);
+      return verdicts;
+    },
+  };
+}
+
+/** The same, and events share paths and programs, of which answers are kept. One of them has nowhere to keep any. */
+export function resolverWithSubjects(): FieldResolver<TestEvent> {
+  const homeless: Subject<TestEvent> = { covers: ({ name }) => name === 'fd.sport', verdicts: () => undefined };
+  return { ...resolver, subjects: [subjectOf(['fd.name']), subjectOf(['proc.name', 'proc.aname']), homeless] };
+}
 
 /** A file with one rule of this condition. */
 export function ruleText(condition: string, rest = ''): string {
@@ -36,11 +58,11 @@ export function problemsOf(text: string): string[] {
 }
 
 /** Loads rules that must be right. */
-export function rulesetOf(text: string): Ruleset<TestEvent> {
+export function rulesetOf(text: string, from: FieldResolver<TestEvent> = resolver): Ruleset<TestEvent> {
   const { rules, problems } = load(text);
   const errors = problems.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new Error(errors.map(formatProblem).join('\n'));
-  return compileRuleset(rules, resolver, EVENT_TYPES);
+  return compileRuleset(rules, from, EVENT_TYPES);
 }
 
 export function typedCondition(condition: string): TypedExpression {
