@@ -14,7 +14,7 @@ export async function run(options: { readonly config?: string }): Promise<number
   });
   const exitCode = await agent.closed;
   // Whatever is left open must not keep a stopped agent alive.
-  setTimeout(() => process.exit(), 1_000).unref();
+  setTimeout(() => process.exit(), 250).unref();
   return exitCode;
 }
 

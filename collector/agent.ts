@@ -13,9 +13,11 @@ import { createLogger, type Logger, routeDiagnostics } from './telemetry/logger.
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 const STATS_INTERVAL_MILLIS = 1000;
-/** A stop takes at most these two together: within 5 s, with room for the rest. */
-const DRAIN_DEADLINE_MILLIS = 2000;
-const DELIVERY_DEADLINE_MILLIS = 2000;
+/** What the collector has for its rings at a stop; an answer this much later still counts. */
+const DRAIN_MILLIS = 1000;
+const DRAIN_GRACE_MILLIS = 500;
+/** A stop's time for draining and delivering. Five seconds are promised: the rest is for a reader of stdout that does not read. */
+const STOP_MILLIS = 3500;
 
 export interface AgentOptions {
   readonly version: string;
@@ -96,7 +98,8 @@ class RunningAgent implements Agent {
     const ready = await this.#thread.start({
       onDetections: (message) => {
         for (const detection of message.detections) this.#pipeline.emit(detection);
-        this.#thread.send({ type: 'taken', count: message.detections.length });
+        // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
+        setImmediate(() => this.#thread.send({ type: 'taken', count: message.detections.length }));
       },
       onStats: (message) => this.#pipeline.loss(message.stats),
       onDeath: (error) => void this.#die(error),
@@ -114,11 +117,15 @@ class RunningAgent implements Agent {
   }
 
   async #stop(): Promise<void> {
+    const started = performance.now();
     clearInterval(this.#statsTimer);
-    const drained = await this.#thread.stop(DRAIN_DEADLINE_MILLIS);
-    if (!drained) this.#logger.error('the collector did not drain in time: events that were in its rings are lost');
-    await this.#pipeline.shutdown(DELIVERY_DEADLINE_MILLIS);
-    this.#close(drained ? 0 : 1);
+    const leftBytes = await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS);
+    if (leftBytes === undefined)
+      this.#logger.error('the collector did not answer: events that were in its rings are lost');
+    else if (leftBytes > 0)
+      this.#logger.error({ bytes: leftBytes }, 'there was no time for all events: the last ones are lost');
+    await this.#deliver(STOP_MILLIS - (performance.now() - started));
+    this.#close(leftBytes === undefined ? 1 : 0);
   }
 
   /** Without its collector the agent sees nothing: it says so and ends. The thread's end has detached the probe. */
@@ -127,9 +134,14 @@ class RunningAgent implements Agent {
     const death = new ShikraError('COLLECTOR_DIED', error.message, { cause: error });
     this.#logger.fatal({ err: error, remedy: death.remedy }, death.message);
     clearInterval(this.#statsTimer);
-    this.#stopping = this.#pipeline.shutdown(DELIVERY_DEADLINE_MILLIS);
+    this.#stopping = this.#deliver(STOP_MILLIS);
     await this.#stopping;
     this.#close(1);
+  }
+
+  /** An exporter may take as long again to shut down as it had for delivering. */
+  #deliver(limitMillis: number): Promise<void> {
+    return this.#pipeline.shutdown(limitMillis / 2);
   }
 }
 

@@ -14,8 +14,11 @@ import { Engine } from './engine.ts';
 import { LatencyHistogram } from './latency.ts';
 import type { CollectorOptions, FromCollector } from './messages.ts';
 
-/** So many detections may be on their way to the main thread; then the rings wait, and if they fill, the kernel counts the loss. */
-const CREDIT = 10_000;
+/**
+ * So many detections may be on their way to the disk; then the rings wait, and if they fill, the kernel counts the loss. Far below
+ * what the store keeps in memory while the disk fails (service.store.max_pending): a flood is never taken for that.
+ */
+const CREDIT = 2000;
 const TICK_MILLIS = 1000;
 
 /** Joins the kernel's events, the rules, and the way to the main thread. Lives in a thread of its own (worker.ts). */
@@ -30,7 +33,9 @@ export class Collector {
   #pending: Detection[] = [];
   #credit = CREDIT;
   #turnPlanned = false;
-  #stopped = false;
+  readonly #stopped = Promise.withResolvers<void>();
+  #stopAt: number | undefined;
+  #ended = false;
   #ticker: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -77,16 +82,16 @@ export class Collector {
     this.#send({ type: 'stats', stats: this.#stats() });
   }
 
-  /** Detaches, works through what the kernel left in the rings, sends the last detections. */
-  stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    clearInterval(this.#ticker);
-    this.#source.detach();
-    this.#source.drainAll();
-    this.#flush();
-    this.#send({ type: 'stopped', stats: this.#stats() });
-    this.#source.close();
+  /** Detaches, works through what the kernel left in the rings, as fast as the main thread takes it, sends the last detections. */
+  stop(limitMillis: number): Promise<void> {
+    if (this.#stopAt === undefined) {
+      this.#stopAt = performance.now() + limitMillis;
+      clearInterval(this.#ticker);
+      this.#source.detach();
+      setTimeout(() => this.#end(), limitMillis).unref();
+      this.#planTurn();
+    }
+    return this.#stopped.promise;
   }
 
   #begin(warnings: readonly string[]): void {
@@ -109,10 +114,20 @@ export class Collector {
   /** Drains for a while, then lets messages in. Without credit it waits: taken() goes on. */
   #turn(): void {
     this.#turnPlanned = false;
-    if (this.#stopped || this.#credit <= 0) return;
+    if (this.#ended || this.#credit <= 0) return;
     const more = this.#source.drain();
     this.#flush();
-    if (more) this.#planTurn();
+    if (this.#stopAt !== undefined && (this.#source.waitingBytes === 0 || performance.now() > this.#stopAt))
+      this.#end();
+    else if (more || this.#stopAt !== undefined) this.#planTurn();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
+    this.#source.close();
+    this.#stopped.resolve();
   }
 
   #planTurn(): void {
@@ -148,6 +163,7 @@ export class Collector {
       ruleset: rule.ruleset,
     });
     this.#latency.observe(Number(now - nanos) / 1e9);
+    if (this.#pending.length >= this.#credit) this.#source.pause();
   }
 
   #stats(): CollectorStats {

@@ -31,8 +31,8 @@ export type FromCollector =
   | { readonly type: 'detections'; readonly detections: readonly Detection[] }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly detail: string }
-  /** After `stop`: every event seen before it has been evaluated, every detection sent. */
-  | { readonly type: 'stopped'; readonly stats: CollectorStats };
+  /** After `stop`: every event seen before it has been evaluated, but for those in so many bytes; every detection has been sent. */
+  | { readonly type: 'stopped'; readonly stats: CollectorStats; readonly leftBytes: number };
 
 /** Main thread -> collector thread. */
 export type ToCollector =
@@ -41,4 +41,5 @@ export type ToCollector =
   /** So many detections have been taken over: the collector sends on credit, and waits when it has none left. */
   | { readonly type: 'taken'; readonly count: number }
   | { readonly type: 'stats' }
-  | { readonly type: 'stop' };
+  /** Detaches and works through what is in the rings, for so long at most. */
+  | { readonly type: 'stop'; readonly limitMillis: number };

@@ -18,7 +18,7 @@ interface Listeners {
 export class CollectorThread {
   readonly #worker: Worker;
   readonly #ready = Promise.withResolvers<MessageOf<'ready'>>();
-  readonly #stopped = Promise.withResolvers<boolean>();
+  readonly #stopped = Promise.withResolvers<number | undefined>();
   #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
   #listeners: Listeners | undefined;
 
@@ -45,15 +45,15 @@ export class CollectorThread {
     this.#worker.postMessage(message);
   }
 
-  /** @returns false if it did not drain in time */
-  async stop(deadlineMillis: number): Promise<boolean> {
-    if (this.#state !== 'running') return this.#state === 'stopped';
-    this.send({ type: 'stop' });
-    const timer = setTimeout(() => this.#stopped.resolve(false), deadlineMillis);
-    const drained = await this.#stopped.promise;
+  /** @returns the bytes of events that it had no time for; undefined if it did not answer */
+  async stop(limitMillis: number, graceMillis: number): Promise<number | undefined> {
+    if (this.#state !== 'running') return this.#state === 'stopped' ? 0 : undefined;
+    this.send({ type: 'stop', limitMillis });
+    const timer = setTimeout(() => this.#stopped.resolve(undefined), limitMillis + graceMillis);
+    const leftBytes = await this.#stopped.promise;
     clearTimeout(timer);
     await this.terminate();
-    return drained;
+    return leftBytes;
   }
 
   async terminate(): Promise<void> {
@@ -83,7 +83,7 @@ export class CollectorThread {
       case 'stopped':
         this.#listeners?.onStats({ type: 'stats', stats: message.stats });
         this.#state = 'stopped';
-        this.#stopped.resolve(true);
+        this.#stopped.resolve(message.leftBytes);
     }
   }
 
@@ -91,7 +91,7 @@ export class CollectorThread {
     if (this.#state === 'stopped' || this.#state === 'dead') return;
     const wasRunning = this.#state === 'running';
     this.#state = 'dead';
-    this.#stopped.resolve(false);
+    this.#stopped.resolve(undefined);
     this.#ready.reject(new ShikraError('COLLECTOR_DIED', error.message, { cause: error }));
     if (wasRunning) this.#listeners?.onDeath(error);
   }

@@ -29,7 +29,6 @@ port.on('message', (message: ToCollector) => {
       collector?.sendStats();
       break;
     case 'stop':
-      collector?.stop();
-      port.close();
+      void collector?.stop(message.limitMillis).then(() => port.close());
   }
 });

@@ -45,7 +45,11 @@ export class KernelSource {
   readonly #cpusPerRing: number;
   readonly #view = new EventView();
   readonly #counts = new Float64Array(EVENT_TYPE_NAMES.length);
-  readonly #takeRecord = (memory: Memory, at: number): void => this.#take(memory, at);
+  readonly #takeRecord = (memory: Memory, at: number): boolean => {
+    this.#take(memory, at);
+    return !this.#paused;
+  };
+  #paused = false;
   #reader = new RingReader([]);
   /** The most bytes that waited in each ring since the last look at the statistics. */
   #peaks = new Float64Array(0);
@@ -87,6 +91,7 @@ export class KernelSource {
     rehearse((memory, at) => {
       view.select(memory, at, nobody);
       onEvent(view);
+      return true;
     });
   }
 
@@ -98,21 +103,27 @@ export class KernelSource {
   }
 
   /**
-   * Works through what the rings held when it was called, and gives it back.
+   * Works through what the rings held when it was called, or until {@link pause}, and gives it back.
    * @returns true if so much came meanwhile that waiting for the next call of onData (within 10 ms) is not worth it
    */
   drain(): boolean {
+    this.#paused = false;
     if (!this.#probe.advance()) return false;
     this.#notePeaks();
     this.#reader.read(this.#probe.positions, this.#takeRecord);
     this.#probe.advance();
-    return this.#waitingBytes() > this.#ringBytes / WORTH_A_TURN;
+    return this.waitingBytes > this.#ringBytes / WORTH_A_TURN;
+  }
+
+  /** Called from `onEvent`: drain() returns after this event. */
+  pause(): void {
+    this.#paused = true;
   }
 
   /** The same until nothing is left. */
   drainAll(): void {
     do this.drain();
-    while (this.#waitingBytes() > 0);
+    while (this.waitingBytes > 0);
   }
 
   #notePeaks(): void {
@@ -122,7 +133,8 @@ export class KernelSource {
     }
   }
 
-  #waitingBytes(): number {
+  /** What drain() left in the rings. */
+  get waitingBytes(): number {
     const { positions } = this.#probe;
     let waiting = 0;
     for (let i = 0; i < positions.length; i += 2) waiting += positions[i + 1]! - positions[i]!;
