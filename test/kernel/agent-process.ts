@@ -11,6 +11,8 @@ import { bundledRulesPath, loadRules, readRuleFiles } from '../../rules/index.ts
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const READY_MILLIS = 20_000;
 const STOP_MILLIS = 5000;
+/** A machine that is busy with other things fills the rings, and they are worked through in order. */
+const MARKER_MILLIS = 30_000;
 
 /** A detection as `stdout` prints it. */
 export interface Alert {
@@ -123,7 +125,7 @@ export class AgentProcess {
     spawnSync('/bin/true', [argument]);
     const marks = (alert: Alert) =>
       alert.rule === MARKER && alert.output_fields['proc.args'] === argument && isOurs(alert);
-    await this.#until(`the marker ${argument}`, () => this.#detections.find(marks), 10_000);
+    await this.#until(`the marker ${argument}`, () => this.#detections.find(marks), MARKER_MILLIS);
     return this.#detections.slice(from).filter((alert) => alert.rule !== MARKER && isOurs(alert));
   }
 
