@@ -137,7 +137,9 @@ describe('Reverse shell', () => {
   }
 
   test('bash with its own /dev/tcp', async () => {
-    const alerts = await reverseShell(() => finished(SHELL, ['-c', `bash --norc -i >& /dev/tcp/127.0.0.1/${port} 0>&1`]));
+    const alerts = await reverseShell(() =>
+      finished(SHELL, ['-c', `bash --norc -i >& /dev/tcp/127.0.0.1/${port} 0>&1`]),
+    );
     assert.equal(alerts[0]!.output_fields['proc.cmdline'], `bash -c bash --norc -i >& /dev/tcp/127.0.0.1/${port} 0>&1`);
     assert.ok(
       alerts.some(
