@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Calls on an open descriptor, told by the file or socket that it leads to: dup, fchmod, ftruncate, finit_module, setns. */
+/* Calls on an open descriptor, told by the file or socket that it leads to: dup, fchmod, fchown (owner below, group above), ftruncate, finit_module, setns. */
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(collect_descriptor, struct pt_regs *regs, long result)
@@ -23,7 +23,7 @@ int BPF_PROG(collect_descriptor, struct pt_regs *regs, long result)
 	event->header.abi = call.abi;
 	event->fd = call.arguments[0];
 	event->fd2 = -1;
-	event->argument = call.arguments[1];
+	event->argument = type == EVENT_FCHOWN ? (__u32)call.arguments[1] | call.arguments[2] << 32 : call.arguments[1];
 	event->ino = 0;
 	event->dev = 0;
 	event->file_mode = 0;

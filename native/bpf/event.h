@@ -57,8 +57,23 @@ enum event_type {
 	EVENT_SYMLINKAT,
 	EVENT_MKDIR,
 	EVENT_MKDIRAT,
+	EVENT_MKNOD,
+	EVENT_MKNODAT,
+	EVENT_CHOWN,
+	EVENT_LCHOWN,
+	EVENT_FCHOWNAT,
+	EVENT_SETXATTR,
+	EVENT_LSETXATTR,
+	EVENT_MOUNT,
+	EVENT_UMOUNT2,
+	EVENT_OPEN_TREE,
+	EVENT_MOVE_MOUNT,
+	EVENT_MOUNT_SETATTR,
+	EVENT_CHROOT,
+	EVENT_PIVOT_ROOT,
 	/* calls on an open file descriptor */
 	EVENT_FCHMOD,
+	EVENT_FCHOWN,
 	EVENT_FTRUNCATE,
 	EVENT_DUP,
 	EVENT_DUP2,
@@ -79,6 +94,34 @@ enum event_type {
 	EVENT_INIT_MODULE,
 	EVENT_DELETE_MODULE,
 	EVENT_MEMFD_CREATE,
+	EVENT_SETGID,
+	EVENT_SETREUID,
+	EVENT_SETREGID,
+	EVENT_SETRESUID,
+	EVENT_SETRESGID,
+	EVENT_SETFSUID,
+	EVENT_SETFSGID,
+	EVENT_CAPSET,
+	EVENT_PRCTL,
+	EVENT_PERSONALITY,
+	EVENT_KEYCTL,
+	EVENT_KILL,
+	EVENT_TGKILL,
+	EVENT_PIDFD_OPEN,
+	EVENT_PIDFD_GETFD,
+	EVENT_PIDFD_SEND_SIGNAL,
+	EVENT_PROCESS_VM_READV,
+	EVENT_PROCESS_VM_WRITEV,
+	EVENT_BPF,
+	EVENT_PERF_EVENT_OPEN,
+	EVENT_USERFAULTFD,
+	EVENT_IO_URING_SETUP,
+	EVENT_IO_URING_ENTER,
+	EVENT_IO_URING_REGISTER,
+	EVENT_FSOPEN,
+	EVENT_FSMOUNT,
+	EVENT_KEXEC_LOAD,
+	EVENT_KEXEC_FILE_LOAD,
 	EVENT_TYPES,
 };
 
@@ -236,13 +279,14 @@ struct open_event {
 /* One or two paths as the caller wrote them, and the directories (from the kernel) that they start from. */
 struct path_event {
 	struct event_header header;
-	__u64 argument; /* mode or flags or length */
+	__u64 argument; /* mode or flags or length or owner */
+	__u64 argument2; /* group, of the calls that set it */
 	__s32 directory_fd;
 	__s32 directory_fd2;
 	struct str_ref path_raw;
 	struct str_ref directory;
-	struct str_ref path_raw2;
-	struct str_ref directory2;
+	struct str_ref path_raw2; /* of mount: the source; of setxattr: the name */
+	struct str_ref directory2; /* of mount: the type of file system; of chroot: the new root, from the kernel */
 };
 
 struct socket_info {

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Calls on paths: unlink, rename, chmod and their kin. No tracepoint that may be used everywhere has the dentry, so the path is the
+ * Calls on paths: unlink, rename, chmod, mount and their kin. No tracepoint that may be used everywhere has the dentry, so the path is the
  * caller's word, joined in user space to the directory that the kernel says it starts from.
  */
 
 #define NO_ARGUMENT 7
 
-struct path_shape { __u8 path, directory_fd, path2, directory_fd2, argument; };
+/* text2: the second string is no path. */
+struct path_shape { __u8 path, directory_fd, path2, directory_fd2, argument, argument2; bool text2; };
 
-#define SHAPE(p, d, p2, d2, a) { .path = p, .directory_fd = d, .path2 = p2, .directory_fd2 = d2, .argument = a }
+#define SHAPE(p, d, p2, d2, a) { .path = p, .directory_fd = d, .path2 = p2, .directory_fd2 = d2, .argument = a, .argument2 = X }
+#define OWNER(p, d, a, a2) { .path = p, .directory_fd = d, .path2 = X, .directory_fd2 = X, .argument = a, .argument2 = a2 }
+#define TEXT(p, t, a) { .path = p, .directory_fd = X, .path2 = t, .directory_fd2 = X, .argument = a, .argument2 = X, .text2 = true }
 #define X NO_ARGUMENT
 
-/* Positions of the arguments. A symlink's target is text, not a path to start from a directory: it stands second. */
+/* Positions of the arguments. A symlink's target is text, not a path to start from a directory. */
 static const struct path_shape shapes[EVENT_TYPES] = {
 	[EVENT_CHMOD] = SHAPE(0, X, X, X, 1),
 	[EVENT_FCHMODAT] = SHAPE(1, 0, X, X, 2),
@@ -25,15 +28,37 @@ static const struct path_shape shapes[EVENT_TYPES] = {
 	[EVENT_RENAMEAT2] = SHAPE(1, 0, 3, 2, 4),
 	[EVENT_LINK] = SHAPE(0, X, 1, X, X),
 	[EVENT_LINKAT] = SHAPE(1, 0, 3, 2, 4),
-	[EVENT_SYMLINK] = SHAPE(1, X, 0, X, X),
-	[EVENT_SYMLINKAT] = SHAPE(2, 1, 0, X, X),
+	[EVENT_SYMLINK] = TEXT(1, 0, X),
+	[EVENT_SYMLINKAT] = { .path = 2, .directory_fd = 1, .path2 = 0, .directory_fd2 = X, .argument = X, .argument2 = X, .text2 = true },
 	[EVENT_MKDIR] = SHAPE(0, X, X, X, 1),
 	[EVENT_MKDIRAT] = SHAPE(1, 0, X, X, 2),
+	[EVENT_MKNOD] = SHAPE(0, X, X, X, 1),
+	[EVENT_MKNODAT] = SHAPE(1, 0, X, X, 2),
+	[EVENT_CHOWN] = OWNER(0, X, 1, 2),
+	[EVENT_LCHOWN] = OWNER(0, X, 1, 2),
+	[EVENT_FCHOWNAT] = OWNER(1, 0, 2, 3),
+	[EVENT_SETXATTR] = TEXT(0, 1, 4),
+	[EVENT_LSETXATTR] = TEXT(0, 1, 4),
+	[EVENT_MOUNT] = TEXT(1, 0, 3),
+	[EVENT_UMOUNT2] = SHAPE(0, X, X, X, 1),
+	[EVENT_OPEN_TREE] = SHAPE(1, 0, X, X, 2),
+	[EVENT_MOVE_MOUNT] = SHAPE(1, 0, 3, 2, 4),
+	[EVENT_MOUNT_SETATTR] = SHAPE(1, 0, X, X, 2),
+	[EVENT_CHROOT] = SHAPE(0, X, X, X, X),
+	[EVENT_PIVOT_ROOT] = SHAPE(0, X, 1, X, X),
 };
 
 static __always_inline __s32 directory_argument(const struct syscall *call, __u8 position)
 {
 	return position == NO_ARGUMENT ? AT_FDCWD : (__s32)argument_at(call, position);
+}
+
+static __always_inline void append_new_root(struct record *record, struct str_ref *ref, __u32 slot, struct task_struct *task)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+	if (fs)
+		append_walked(record, ref, slot, BPF_CORE_READ(fs, root.mnt), BPF_CORE_READ(fs, root.dentry), true);
 }
 
 SEC("tp_btf/sys_exit")
@@ -45,8 +70,10 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 	struct interest *interest;
 	struct syscall call;
 	struct record record;
+	bool moves_root;
 	__u16 type;
 	__u32 at;
+	char first;
 
 	interest = syscall_read(&call, regs, task);
 	if (!interest || interest->type >= EVENT_TYPES)
@@ -60,19 +87,29 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 	event->argument = shape->argument == NO_ARGUMENT ? 0 : argument_at(&call, shape->argument);
 	event->directory_fd = directory_argument(&call, shape->directory_fd);
 	event->directory_fd2 = directory_argument(&call, shape->directory_fd2);
+	string_none(&event->directory);
 	string_none(&event->path_raw2);
 	string_none(&event->directory2);
+	/* by now the caller's / is the new one: it says nothing of what an absolute path meant */
+	moves_root = type == EVENT_CHROOT || type == EVENT_PIVOT_ROOT;
+
+	event->argument2 = shape->argument2 == NO_ARGUMENT ? 0 : argument_at(&call, shape->argument2);
 
 	append_user_string(&record, &event->path_raw, 0, (void *)argument_at(&call, shape->path));
-	append_directory(&record, &event->directory, 1, task, event->directory_fd,
-			 event->path_raw.length ? record.scratch->record[sizeof(*event)] : 0);
+	first = event->path_raw.length ? record.scratch->record[sizeof(*event)] : 0;
+	if (!(moves_root && first == '/'))
+		append_directory(&record, &event->directory, 1, task, event->directory_fd, first);
 	if (shape->path2 != NO_ARGUMENT) {
 		at = record.offset & (RECORD_STRINGS_BYTES - 1);
 		append_user_string(&record, &event->path_raw2, 2, (void *)argument_at(&call, shape->path2));
-		if (type != EVENT_SYMLINK && type != EVENT_SYMLINKAT)
-			append_directory(&record, &event->directory2, 3, task, event->directory_fd2,
-					 event->path_raw2.length ? record.scratch->record[at] : 0);
+		first = event->path_raw2.length ? record.scratch->record[at] : 0;
+		if (!shape->text2 && !(moves_root && first == '/'))
+			append_directory(&record, &event->directory2, 3, task, event->directory_fd2, first);
 	}
+	if (type == EVENT_MOUNT)
+		append_user_string(&record, &event->directory2, 3, (void *)call.arguments[2]);
+	else if (type == EVENT_CHROOT && !result)
+		append_new_root(&record, &event->directory2, 3, task);
 	record_submit(&record);
 	return 0;
 }

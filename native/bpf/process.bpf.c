@@ -41,13 +41,19 @@ static __always_inline bool is_memfd(struct file *file, struct inode *inode)
 static __always_inline void fill_executable(struct record *record, struct process_event *event, struct file *file)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 
 	event->exe_ino = BPF_CORE_READ(inode, i_ino);
 	event->exe_dev = device_of(inode);
 	inode_times(inode, &event->exe_ctime_ns, &event->exe_mtime_ns);
 	event->exe_flags = (in_upper_layer(inode) ? EXE_UPPER_LAYER : 0) | (is_memfd(file, inode) ? EXE_MEMFD : 0) |
 			   (BPF_CORE_READ(inode, i_nlink) ? 0 : EXE_DELETED);
-	append_file_path(record, &event->exe_path, SLOT_EXE_PATH, file);
+	/*
+	 * A file that is mounted by itself (mount --bind cat su, open_tree) has the name that whoever mounted it chose, or none: what it is
+	 * called inside its file system is what it is.
+	 */
+	append_walked(record, &event->exe_path, SLOT_EXE_PATH, mnt, dentry, BPF_CORE_READ(mnt, mnt_root) != dentry);
 }
 
 static __always_inline void fill_process(struct record *record, struct process_event *event, struct task_struct *task)

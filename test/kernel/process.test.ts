@@ -124,6 +124,16 @@ test('an executable of the upper layer of an overlay is told from one below', (t
   });
 });
 
+test('an executable mounted over another is told by its own name', () => {
+  // `unshare -m; mount --bind cat su; su /etc/shadow` made cat look like a program that may read passwords.
+  const { events } = capture.of(
+    () => spawnSync('unshare', ['-m', 'sh', '-c', `mount --bind ${TRIGGER} /usr/bin/su && exec /usr/bin/su nothing`]),
+    ['proc.exepath', 'proc.args'],
+  );
+  const last = events.findLast(({ type }) => type === 'execve')!;
+  assert.deepEqual(last.fields, { 'proc.exepath': TRIGGER, 'proc.args': 'nothing' });
+});
+
 test('standard streams are told by what they lead to', () => {
   const names = ['proc.stdin.type', 'proc.stdout.type', 'proc.stderr.type'];
   const { fields } = execution(TRIGGER, ['nothing'], names, { stdio: ['ignore', 'pipe', 'ignore'] });

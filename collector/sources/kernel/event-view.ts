@@ -164,12 +164,15 @@ export class EventView {
   #readPaths(): void {
     this.pathRaw = this.string(PATH.path_raw);
     this.path2Raw = this.string(PATH.path_raw2);
+    if (this.type === CHROOT) this.#addSpelling(this.#cached(PATH.directory2));
     this.#addSpelling(this.#absolute(this.pathRaw, PATH.directory));
-    const link = this.type === SYMLINK || this.type === SYMLINKAT;
-    this.path2 = link ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2).text;
+    this.path2 = TEXT_SECOND.has(this.type) ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2).text;
   }
 }
 
 const SLASH = 0x2f;
-const SYMLINK = EVENT_TYPES.get('symlink')!;
-const SYMLINKAT = EVENT_TYPES.get('symlinkat')!;
+const CHROOT = EVENT_TYPES.get('chroot')!;
+/** Calls whose second string is no path to start from a directory: a link's target, a device, an attribute's name. */
+const TEXT_SECOND = new Set(
+  ['symlink', 'symlinkat', 'mount', 'setxattr', 'lsetxattr'].map((name) => EVENT_TYPES.get(name)!),
+);

@@ -91,6 +91,7 @@ export const OPEN = offsets('open_event', [
 ]);
 export const PATH = offsets('path_event', [
   'argument',
+  'argument2',
   'directory_fd',
   'directory_fd2',
   'path_raw',

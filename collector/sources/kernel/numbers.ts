@@ -159,6 +159,123 @@ export function ptraceRequest(request: number): string {
   return PTRACE_REQUESTS.get(request) ?? `PTRACE_${request}`;
 }
 
+/** include/uapi/linux/mount.h */
+export const mountFlags = new FlagNames(
+  {
+    MS_RDONLY: 1,
+    MS_NOSUID: 2,
+    MS_NODEV: 4,
+    MS_NOEXEC: 8,
+    MS_SYNCHRONOUS: 16,
+    MS_REMOUNT: 32,
+    MS_NOATIME: 1024,
+    MS_BIND: 4096,
+    MS_MOVE: 8192,
+    MS_REC: 16384,
+    MS_SILENT: 32768,
+    MS_UNBINDABLE: 1 << 17,
+    MS_PRIVATE: 1 << 18,
+    MS_SLAVE: 1 << 19,
+    MS_SHARED: 1 << 20,
+    MS_RELATIME: 1 << 21,
+  },
+  '0',
+);
+export const umountFlags = new FlagNames({ MNT_FORCE: 1, MNT_DETACH: 2, MNT_EXPIRE: 4, UMOUNT_NOFOLLOW: 8 }, '0');
+
+/** include/uapi/linux/userfaultfd.h */
+export const userfaultfdFlags = new FlagNames(
+  { O_CLOEXEC: 0o2000000, O_NONBLOCK: 0o4000, UFFD_USER_MODE_ONLY: 1 },
+  '0',
+);
+
+/** A number of an enumeration by its place in the kernel's header. */
+class NumberNames {
+  readonly #names: readonly string[];
+  readonly #prefix: string;
+
+  constructor(prefix: string, names: readonly string[]) {
+    this.#prefix = prefix;
+    this.#names = names.map((name) => `${prefix}${name}`);
+  }
+
+  of(value: number): string {
+    return this.#names[value] ?? `${this.#prefix}${value}`;
+  }
+}
+
+/** include/uapi/linux/bpf.h, enum bpf_cmd */
+export const bpfCommands = new NumberNames('BPF_', [
+  'MAP_CREATE',
+  'MAP_LOOKUP_ELEM',
+  'MAP_UPDATE_ELEM',
+  'MAP_DELETE_ELEM',
+  'MAP_GET_NEXT_KEY',
+  'PROG_LOAD',
+  'OBJ_PIN',
+  'OBJ_GET',
+  'PROG_ATTACH',
+  'PROG_DETACH',
+  'PROG_TEST_RUN',
+  'PROG_GET_NEXT_ID',
+  'MAP_GET_NEXT_ID',
+  'PROG_GET_FD_BY_ID',
+  'MAP_GET_FD_BY_ID',
+  'OBJ_GET_INFO_BY_FD',
+  'PROG_QUERY',
+  'RAW_TRACEPOINT_OPEN',
+  'BTF_LOAD',
+  'BTF_GET_FD_BY_ID',
+  'TASK_FD_QUERY',
+  'MAP_LOOKUP_AND_DELETE_ELEM',
+  'MAP_FREEZE',
+  'BTF_GET_NEXT_ID',
+  'MAP_LOOKUP_BATCH',
+  'MAP_LOOKUP_AND_DELETE_BATCH',
+  'MAP_UPDATE_BATCH',
+  'MAP_DELETE_BATCH',
+  'LINK_CREATE',
+  'LINK_UPDATE',
+  'LINK_GET_FD_BY_ID',
+  'LINK_GET_NEXT_ID',
+  'ENABLE_STATS',
+  'ITER_CREATE',
+  'LINK_DETACH',
+  'PROG_BIND_MAP',
+  'TOKEN_CREATE',
+]);
+
+/** include/uapi/linux/prctl.h, those that rules ask for */
+const PRCTL_OPTIONS = new Map([
+  [1, 'PR_SET_PDEATHSIG'],
+  [3, 'PR_GET_DUMPABLE'],
+  [4, 'PR_SET_DUMPABLE'],
+  [8, 'PR_SET_KEEPCAPS'],
+  [15, 'PR_SET_NAME'],
+  [16, 'PR_GET_NAME'],
+  [22, 'PR_SET_SECCOMP'],
+  [23, 'PR_CAPBSET_READ'],
+  [24, 'PR_CAPBSET_DROP'],
+  [28, 'PR_SET_SECUREBITS'],
+  [35, 'PR_SET_MM'],
+  [36, 'PR_SET_CHILD_SUBREAPER'],
+  [38, 'PR_SET_NO_NEW_PRIVS'],
+  [47, 'PR_CAP_AMBIENT'],
+  [59, 'PR_SET_SYSCALL_USER_DISPATCH'],
+  [0x59616d61, 'PR_SET_PTRACER'],
+  [0x53564d41, 'PR_SET_VMA'],
+]);
+
+export function prctlOption(option: number): string {
+  return PRCTL_OPTIONS.get(option) ?? `PR_${option}`;
+}
+
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, value]) => [value as number, name]));
+
+export function signalName(signal: number): string {
+  return signal === 0 ? '0' : (SIGNAL_NAMES.get(signal) ?? `SIG${signal}`);
+}
+
 /** include/linux/socket.h */
 const ADDRESS_FAMILIES = new Map([
   [0, 'AF_UNSPEC'],

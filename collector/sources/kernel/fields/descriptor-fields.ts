@@ -247,28 +247,33 @@ export const DESCRIPTOR_FIELDS: FieldTable = {
   ),
   'fs.path.name': plain((event) => (event.shape === 'path' || event.shape === 'open' ? event.path : undefined)),
   'fs.path.nameraw': plain((event) => event.pathRaw || undefined),
-  'fs.path.source': plain((event) => sourcePath(event)),
-  'fs.path.sourceraw': plain((event) =>
-    event.path2 === '' ? undefined : isSymlink(event) ? event.path2Raw : event.pathRaw,
-  ),
-  'fs.path.target': plain((event) => targetPath(event)),
-  'fs.path.targetraw': plain((event) =>
-    event.path2 === '' ? undefined : isSymlink(event) ? event.pathRaw : event.path2Raw,
-  ),
+  'fs.path.source': plain((event) => sourcePath(event, false)),
+  'fs.path.sourceraw': plain((event) => sourcePath(event, true)),
+  'fs.path.target': plain((event) => targetPath(event, false)),
+  'fs.path.targetraw': plain((event) => targetPath(event, true)),
 };
 
-function isSymlink(event: EventView): boolean {
-  return event.typeName === 'symlink' || event.typeName === 'symlinkat';
+/** Calls whose second string is where it comes from: what a link points to, what is mounted. */
+const SECOND_IS_SOURCE: ReadonlySet<string> = new Set(['symlink', 'symlinkat', 'mount']);
+/** Calls whose second string is no path at all. */
+const SECOND_IS_NAME: ReadonlySet<string> = new Set(['setxattr', 'lsetxattr']);
+
+function first(event: EventView, raw: boolean): string | undefined {
+  return raw ? event.pathRaw || undefined : event.path;
 }
 
-/** Falco: of a rename or link, what there was; of a symlink, what it points to. */
-function sourcePath(event: EventView): string | undefined {
-  if (event.path2 === '') return undefined;
-  return isSymlink(event) ? event.path2 : event.path;
+function second(event: EventView, raw: boolean): string | undefined {
+  return (raw ? event.path2Raw : event.path2) || undefined;
 }
 
-/** Falco: of a rename or link, what there is now; of a symlink, the link. */
-function targetPath(event: EventView): string | undefined {
-  if (event.path2 === '') return undefined;
-  return isSymlink(event) ? event.path : event.path2;
+/** Of the two paths of a call the one that something comes from: of a rename or link, what there was. */
+function sourcePath(event: EventView, raw: boolean): string | undefined {
+  if (event.path2 === '' || SECOND_IS_NAME.has(event.typeName)) return undefined;
+  return SECOND_IS_SOURCE.has(event.typeName) ? second(event, raw) : first(event, raw);
+}
+
+/** The other one: of a rename or link, what there is now. */
+function targetPath(event: EventView, raw: boolean): string | undefined {
+  if (event.path2 === '' || SECOND_IS_NAME.has(event.typeName)) return undefined;
+  return SECOND_IS_SOURCE.has(event.typeName) ? first(event, raw) : second(event, raw);
 }

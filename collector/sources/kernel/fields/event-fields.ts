@@ -3,16 +3,22 @@ import { DESCRIPTOR, HEADER, OPEN, PATH, SCALAR, SOCKET } from '../layout.ts';
 import {
   addressFamily,
   atFlags,
+  bpfCommands,
   cloneFlags,
   fileModes,
   memfdFlags,
+  mountFlags,
   O_ACCMODE,
   O_CREAT,
   O_RDONLY,
   O_WRONLY,
   openFlags,
+  prctlOption,
   ptraceRequest,
   resultName,
+  signalName,
+  umountFlags,
+  userfaultfdFlags,
 } from '../numbers.ts';
 import { familyOf } from '../system-calls.ts';
 import { type FieldContext, type FieldTable, type Getter, plain } from './context.ts';
@@ -63,6 +69,37 @@ const DUP: Readonly<Record<string, Getter>> = {
   fd: (event) => event.i32(DESCRIPTOR.fd2),
   oldfd: descriptor,
   newfd: (event) => event.i32(DESCRIPTOR.fd2),
+};
+const OWNER: Readonly<Record<string, Getter>> = {
+  path,
+  pathname: path,
+  name: path,
+  dirfd: directoryFd,
+  uid: (event) => event.u64(PATH.argument),
+  gid: (event) => event.u64(PATH.argument2),
+};
+const XATTR: Readonly<Record<string, Getter>> = { path, name: path2, flags: (event) => event.u64(PATH.argument) };
+const MOUNT_TREE: Readonly<Record<string, Getter>> = {
+  path,
+  pathname: path,
+  dirfd: directoryFd,
+  flags: (event) => event.u64(PATH.argument),
+};
+/** A number of the caller that is signed there: -1 leaves an id as it is, a pid below 0 is a group. */
+const signed =
+  (index: number): Getter =>
+  (event) =>
+    event.i32(SCALAR.arguments + 8 * index);
+const signal =
+  (index: number): Getter =>
+  (event) =>
+    signalName(event.u64(SCALAR.arguments + 8 * index));
+const OTHER_MEMORY: Readonly<Record<string, Getter>> = { pid: signed(0), flags: scalar(5) };
+const IO_URING: Readonly<Record<string, Getter>> = {
+  fd: signed(0),
+  to_submit: scalar(1),
+  min_complete: scalar(2),
+  flags: scalar(3),
 };
 const CONNECTION: Readonly<Record<string, Getter>> = { fd: socketFd };
 
@@ -117,6 +154,60 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
     data: scalar(3),
   },
   setuid: { uid: scalar(0) },
+  mknod: { path, name: path, mode: pathMode },
+  mknodat: { path, name: path, dirfd: directoryFd, mode: pathMode },
+  chown: OWNER,
+  lchown: OWNER,
+  fchownat: OWNER,
+  fchown: {
+    fd: descriptor,
+    path,
+    uid: (event) => event.u32(DESCRIPTOR.argument),
+    gid: (event) => event.u32(DESCRIPTOR.argument + 4),
+  },
+  setxattr: XATTR,
+  lsetxattr: XATTR,
+  mount: {
+    dir: path,
+    target: path,
+    dev: path2,
+    source: path2,
+    type: (event) => event.string(PATH.directory2) || undefined,
+    flags: (event) => mountFlags.of(event.u64(PATH.argument)),
+  },
+  umount2: { name: path, target: path, path, flags: (event) => umountFlags.of(event.u64(PATH.argument)) },
+  open_tree: MOUNT_TREE,
+  mount_setattr: MOUNT_TREE,
+  move_mount: { ...MOVE, from_pathname: path, to_pathname: path2 },
+  chroot: { path },
+  pivot_root: { new_root: path, put_old: path2 },
+  setgid: { gid: scalar(0) },
+  setreuid: { ruid: signed(0), euid: signed(1) },
+  setregid: { rgid: signed(0), egid: signed(1) },
+  setresuid: { ruid: signed(0), euid: signed(1), suid: signed(2) },
+  setresgid: { rgid: signed(0), egid: signed(1), sgid: signed(2) },
+  setfsuid: { uid: scalar(0) },
+  setfsgid: { gid: scalar(0) },
+  prctl: { option: (event) => prctlOption(event.u64(SCALAR.arguments)), arg2_str: text, arg2_int: scalar(1) },
+  personality: { persona: scalar(0) },
+  keyctl: { cmd: scalar(0) },
+  kill: { pid: signed(0), sig: signal(1) },
+  tgkill: { pid: signed(0), tid: signed(1), sig: signal(2) },
+  pidfd_open: { pid: signed(0), flags: scalar(1) },
+  pidfd_getfd: { pid_fd: signed(0), target_fd: signed(1), flags: scalar(2) },
+  pidfd_send_signal: { pid_fd: signed(0), sig: signal(1) },
+  process_vm_readv: OTHER_MEMORY,
+  process_vm_writev: OTHER_MEMORY,
+  bpf: { cmd: (event) => bpfCommands.of(event.u64(SCALAR.arguments)) },
+  perf_event_open: { pid: signed(1), cpu: signed(2), group_fd: signed(3), flags: scalar(4) },
+  userfaultfd: { flags: (event) => userfaultfdFlags.of(event.u64(SCALAR.arguments)) },
+  io_uring_setup: { entries: scalar(0) },
+  io_uring_enter: IO_URING,
+  io_uring_register: { fd: signed(0), opcode: scalar(1), nr_args: scalar(3) },
+  fsopen: { fsname: text, flags: scalar(1) },
+  fsmount: { fd: signed(0), flags: scalar(1), attr_flags: scalar(2) },
+  kexec_load: { nr_segments: scalar(1), flags: scalar(3) },
+  kexec_file_load: { kernel_fd: signed(0), initrd_fd: signed(1), cmdline: text, flags: scalar(4) },
   memfd_create: { name: text, flags: (event) => memfdFlags.of(event.u64(SCALAR.arguments + 8)) },
   socket: {
     domain: (event) => addressFamily(event.u16(SOCKET.asked)),
