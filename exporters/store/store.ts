@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
@@ -468,7 +468,7 @@ export class Store {
 }
 
 function openDatabase(path: string): DatabaseSync {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+  if (path !== ':memory:') makeFolder(dirname(path));
   const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
   // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
   database.exec(
@@ -489,4 +489,11 @@ function isDiskFull(error: unknown): boolean {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Not with `recursive`: where a file system takes no folders (/proc), Node 26 tries for ever. */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o750 });
 }

@@ -219,6 +219,14 @@ test('a store that cannot be made is named', async (t) => {
   );
 });
 
+test('a store where no folder can be made is named', async (t) => {
+  const text = await refused(t, configure(temporaryFolder(t), { rules: RULES, store: '/proc/shikra/store.db' }), 1);
+  assert.match(
+    text,
+    /^shikra: the detection store cannot be used: \/proc\/shikra\/store\.db: ENOENT[^\n]*\n {2}remedy: [^\n]*\[STORE_UNUSABLE\]\n$/,
+  );
+});
+
 const MEMORY = ['/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory.max'].find(existsSync);
 
 test('rings that the memory does not hold are told with the setting to change', {
