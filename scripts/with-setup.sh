@@ -3,6 +3,7 @@
 #
 # Says what it does on stderr, says nothing when there is nothing to do, and then costs a few tens of milliseconds.
 # SHIKRA_SETUP=test also brings what only the tests use; without it they skip what needs it.
+# SHIKRA_SETUP=start fills the compile cache when sources are newer, so that what is started carries no compiler.
 # Exit codes: 1 a step failed, 2 something must be installed by hand; otherwise COMMAND's own.
 set -eu
 
@@ -195,4 +196,9 @@ if ! everything_is_there; then
 fi
 # Node keeps what it compiled, TypeScript stripped to JavaScript included: later starts are quicker and carry no compiler in memory.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$cache/compile-cache}"
+warm=$root/node_modules/.shikra-warm
+if [ "${SHIKRA_SETUP:-}" = start ] && { [ ! -d "$NODE_COMPILE_CACHE" ] || [ ! -e "$warm" ] ||
+  [ -n "$(cd "$root" && find cli collector exporters native processors rules -name '*.ts' -newer "$warm" -print -quit)" ]; }; then
+  node "$root/scripts/warm-cache.ts" && touch "$warm"
+fi
 exec "$@"
