@@ -1,0 +1,13 @@
+export { AUDIT_EVENT_TYPE, AUDIT_EVENT_TYPE_NAMES, AuditEvent } from './audit-event.ts';
+export type { AuditFieldContext } from './fields/context.ts';
+export { AuditFields, auditEvidence } from './fields/index.ts';
+export { AuditFileReader, type AuditFileReaderOptions } from './file-reader.ts';
+export {
+  AuditParser,
+  type AuditParserOptions,
+  type AuditParserStats,
+  type AuditProblem,
+  type AuditRejection,
+  DEFAULT_MAX_BYTES,
+  type ParsedAudit,
+} from './parse.ts';
