@@ -38,7 +38,39 @@ static __always_inline bool is_memfd(struct file *file, struct inode *inode)
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 
-static __always_inline void fill_executable(struct record *record, struct process_event *event, struct file *file)
+#define DETACHED "detached:"
+#define DETACHED_BYTES (sizeof(DETACHED) - 1)
+
+/*
+ * A file that is mounted by itself (mount --bind cat su) has the name that whoever mounted it chose: what it is called inside its file
+ * system is what it is. A mount that is not in the process's namespace (open_tree, move_mount not yet done) has no place at all: that is
+ * said, in front of the path inside it.
+ */
+static __always_inline void append_executable_path(struct record *record, struct str_ref *ref, struct task_struct *task, struct vfsmount *mnt, struct dentry *dentry)
+{
+	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	bool across = BPF_CORE_READ(mnt, mnt_root) != dentry;
+	struct mnt_namespace *namespace = BPF_CORE_READ(mount, mnt_ns);
+	long walked;
+
+	/* the kernel's own mounts, such as that of memfd, have none or an error number */
+	if (!namespace || (__u64)namespace >= (__u64)-4095 || namespace == BPF_CORE_READ(task, nsproxy, mnt_ns)) {
+		append_walked(record, ref, SLOT_EXE_PATH, mnt, dentry, across);
+		return;
+	}
+	record->scratch->walk_from.mnt = mnt;
+	record->scratch->walk_from.dentry = dentry;
+	walked = write_path(record->scratch, record->offset + DETACHED_BYTES, across);
+	if (walked < 0) {
+		mark_unreadable(record, SLOT_EXE_PATH);
+		string_none(ref);
+		return;
+	}
+	__builtin_memcpy(string_start(record), DETACHED, DETACHED_BYTES);
+	string_end(record, ref, DETACHED_BYTES + WALKED_LENGTH(walked));
+}
+
+static __always_inline void fill_executable(struct record *record, struct process_event *event, struct task_struct *task, struct file *file)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
@@ -49,11 +81,7 @@ static __always_inline void fill_executable(struct record *record, struct proces
 	inode_times(inode, &event->exe_ctime_ns, &event->exe_mtime_ns);
 	event->exe_flags = (in_upper_layer(inode) ? EXE_UPPER_LAYER : 0) | (is_memfd(file, inode) ? EXE_MEMFD : 0) |
 			   (BPF_CORE_READ(inode, i_nlink) ? 0 : EXE_DELETED);
-	/*
-	 * A file that is mounted by itself (mount --bind cat su, open_tree) has the name that whoever mounted it chose, or none: what it is
-	 * called inside its file system is what it is.
-	 */
-	append_walked(record, &event->exe_path, SLOT_EXE_PATH, mnt, dentry, BPF_CORE_READ(mnt, mnt_root) != dentry);
+	append_executable_path(record, &event->exe_path, task, mnt, dentry);
 }
 
 static __always_inline void fill_process(struct record *record, struct process_event *event, struct task_struct *task)
@@ -95,7 +123,7 @@ static __always_inline void fill_process(struct record *record, struct process_e
 	string_none(&event->argv);
 	string_none(&event->env);
 	if (exe)
-		fill_executable(record, event, exe);
+		fill_executable(record, event, task, exe);
 	if (fs)
 		append_walked(record, &event->cwd, SLOT_CWD, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry), true);
 	append_cgroup(record, &event->cgroup, SLOT_CGROUP, task);

@@ -583,7 +583,7 @@ describe('Execution from memory', () => {
   });
   test('a mount that hides the path', () =>
     fires(RULE, 'Critical', () => run(TRIGGER, 'detached-exec', '/bin/true'), {
-      'proc.exepath': '/',
+      'proc.exepath': 'detached:/usr/bin/true',
       'proc.name': 'true',
     }));
   test('not from a disk', () => quiet(() => run(TRIGGER, 'nothing')));
