@@ -77,6 +77,7 @@ make|make|make|make
 test_needs='
 busybox|busybox-static|busybox|busybox
 runc|runc|runc|runc
+logrotate|logrotate|logrotate|logrotate
 '
 
 # missing TABLE: its lines of which the first column is not there.
