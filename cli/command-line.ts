@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { reportError } from './report-error.ts';
+import { addRulesCommands } from './rules-commands.ts';
 import { version } from './version.ts';
 
 const EXAMPLES = `
@@ -9,6 +10,7 @@ Examples:
   shikra run -c /etc/shikra/shikra.yaml
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4317 shikra run
                                       send detections and metrics to a collector too
+  shikra rules test my_rules.yaml     run the tests that stand beside rules
   shikra doctor                       can Shikra run here, and if not, what is missing
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
@@ -59,6 +61,10 @@ export async function runCommandLine(parameters: readonly string[]): Promise<num
       const { doctor } = await import('./doctor.ts');
       exitCode = await doctor(options);
     });
+
+  addRulesCommands(program, (code) => {
+    exitCode = code;
+  });
 
   try {
     await program.parseAsync([...parameters], { from: 'user' });
