@@ -2,21 +2,24 @@ import { FIELDS, type FoundField, findField } from '../fields/catalogue.ts';
 import { EVENT_TYPES } from '../fields/event-types.ts';
 import { multiplicityOf } from '../fields/field.ts';
 import { nearNames } from '../fields/near.ts';
-import type {
-  Check,
-  Expression,
-  FieldOperand,
-  Literal,
-  MacroReference,
-  Operand,
-  TransformerArgument,
-  TransformerOperand,
+import {
+  type Check,
+  type Expression,
+  type FieldOperand,
+  type Literal,
+  type MacroReference,
+  NUMERIC_OPERATORS,
+  type Operand,
+  TRANSFORMERS,
+  type TransformerArgument,
+  type TransformerName,
+  type TransformerOperand,
 } from './ast.ts';
 import { namesEventType } from './event-types.ts';
 import { readLiteral } from './literal.ts';
 import { createMatcher } from './match.ts';
 import type { ProblemCode, ProblemDetails } from './problem.ts';
-import { regexOf } from './regex.ts';
+import { regexOf, simplerThanRegex } from './regex.ts';
 import type { SyntaxProblem } from './scan.ts';
 import type { Span } from './source.ts';
 import type {
@@ -75,8 +78,9 @@ export function checkOperand(operand: Operand, scope: Pick<CheckScope, 'report'>
 }
 
 function checkCheck(check: Check, scope: CheckScope): TypedExpression {
-  const left = checkOperand(check.left, scope);
-  if (left === undefined) return FALSE;
+  const operand = checkOperand(check.left, scope);
+  if (operand === undefined) return FALSE;
+  const left = isRawNumber(check, operand) ? { ...operand, type: 'INT64' as const } : operand;
   if (!checkOperator(check, left, scope)) return FALSE;
   const operator: TypedOperator = check.operator === '==' ? '=' : check.operator;
   const base = { kind: 'check', left, operator, modifier: check.modifier } as const;
@@ -90,6 +94,17 @@ function checkCheck(check: Check, scope: CheckScope): TypedExpression {
   const typed: TypedCheck = { ...base, values: checkValues(check, left, literals, scope), right: undefined };
   warnAboutNotAvailable(check, literals, scope);
   return simplify(typed);
+}
+
+/** A raw argument has the type of its parameter, which a rule shows by how it compares: with numbers, it is one. */
+function isRawNumber(check: Check, operand: TypedOperand): boolean {
+  if (operand.kind !== 'field' || operand.reference.name !== 'evt.rawarg') return false;
+  const { right } = check;
+  if (NUMERIC_OPERATORS.some((operator) => operator === check.operator)) return true;
+  if (right === undefined || !['=', '==', '!=', 'in', 'intersects'].includes(check.operator)) return false;
+  if (right.kind === 'value-of') return false;
+  const literals = right.kind === 'literal' ? [right] : right.items;
+  return literals.length > 0 && literals.every(({ text }) => /^(?:[+-]?\d+|0[xX][0-9a-fA-F]+)$/.test(text));
 }
 
 function checkOperator(check: Check, left: TypedOperand, scope: CheckScope): boolean {
@@ -149,6 +164,7 @@ function checkValues(
       continue;
     }
     if (check.operator === 'regex') checkRegex(literal, scope);
+    else if (classOf(left.type) === 'string') warnAboutFieldName(literal, scope);
     values.push(result.value);
   }
   if (namesEventTypeExactly(check, left)) for (const literal of literals) checkEventType(literal, scope);
@@ -176,7 +192,29 @@ function checkRegex(literal: Literal, scope: CheckScope): void {
     regexOf(literal.text);
   } catch (error) {
     reportValue(scope, literal, `invalid regular expression: ${(error as Error).message}`);
+    return;
   }
+  const simpler = simplerThanRegex(literal.text);
+  if (simpler !== undefined) warn(scope, literal, 'a simpler operator does the same and costs less', `'${simpler}'`);
+}
+
+const FIELD_TEXT = /^([a-z]\w*(?:\.\w+)+)(?:\[([^\]]*)\])?$/;
+const TRANSFORMER_TEXT = new RegExp(`^(?:val|${TRANSFORMERS.join('|')})\\(.*\\)$`, 's');
+
+/** Without `val()` a field on the right is a text like any other; hardly anyone means that. */
+function warnAboutFieldName(literal: Literal, scope: CheckScope): void {
+  const { text } = literal;
+  const [, name, argument] = FIELD_TEXT.exec(text) ?? [];
+  if (name !== undefined && findField(name, argument) !== undefined) {
+    warn(scope, literal, `'${text}' is a field, but stands here as a text`, `val(${text}) to compare with the field`);
+  } else if (TRANSFORMER_TEXT.test(text)) {
+    warn(scope, literal, `'${text}' is a transformer, but stands here as a text`, 'the same without quotes');
+  }
+}
+
+function warn(scope: CheckScope, literal: Literal, message: string, expected: string): void {
+  const details = { expected };
+  scope.report({ code: 'LOAD_COMPILE_CONDITION', message, span: literal.span, details, unknownName: false });
 }
 
 function reportValue(scope: CheckScope, literal: Literal, message: string, expected?: string): void {
@@ -255,8 +293,8 @@ function argumentMistake({ definition, reference }: FoundField): string | undefi
   return undefined;
 }
 
-/** What each transformer takes. `getopt` and `join` of fields with several values are not here yet. */
-const TRANSFORMER_ARGUMENTS: Record<string, { readonly least: number; readonly most: number }> = {
+/** How many arguments each transformer takes. */
+const TRANSFORMER_ARGUMENTS: Record<TransformerName, { readonly least: number; readonly most: number }> = {
   tolower: { least: 1, most: 1 },
   toupper: { least: 1, most: 1 },
   b64: { least: 1, most: 1 },
@@ -264,6 +302,7 @@ const TRANSFORMER_ARGUMENTS: Record<string, { readonly least: number; readonly m
   len: { least: 1, most: 1 },
   concat: { least: 2, most: 100 },
   join: { least: 2, most: 2 },
+  getopt: { least: 2, most: 2 },
 };
 
 function checkTransformer(
@@ -275,15 +314,23 @@ function checkTransformer(
     scope.report({ code: 'LOAD_ERR_COMPILE_CONDITION', message, span, details: { expected }, unknownName: false });
   };
   const counts = TRANSFORMER_ARGUMENTS[operand.name];
-  if (counts === undefined) return refuse(`transformer '${operand.name}' is not supported yet`);
-  if (operand.argument !== undefined) return refuse(`transformer '${operand.name}' takes no index`);
+  const { argument } = operand;
+  if (argument !== undefined && operand.name !== 'getopt') {
+    return refuse(`transformer '${operand.name}' takes no index`);
+  }
   if (operand.arguments.length < counts.least || operand.arguments.length > counts.most) {
     const expected = counts.least === counts.most ? `${counts.least}` : `${counts.least} or more`;
     return refuse(`transformer '${operand.name}' got ${operand.arguments.length} arguments`, expected);
   }
   const args = operand.arguments.map((argument) => checkArgument(argument, scope));
   if (!args.every((argument) => argument !== undefined)) return undefined;
-  const wrong = args.find((argument) => !fitsTransformer(operand.name, argument));
+  if (operand.name === 'getopt') {
+    const mistake = getoptMistake(args, argument);
+    if (mistake !== undefined) return refuse(...mistake);
+    const multiplicity = argument === undefined ? 'list' : 'one';
+    return { kind: 'transformer', name: 'getopt', arguments: args, argument, type: 'CHARBUF', multiplicity };
+  }
+  const wrong = args.find((each) => !fitsTransformer(operand.name, each));
   if (wrong !== undefined)
     return refuse(
       `transformer '${operand.name}' cannot be used on this argument`,
@@ -291,6 +338,23 @@ function checkTransformer(
     );
   const type = operand.name === 'len' ? 'UINT64' : 'CHARBUF';
   return { kind: 'transformer', name: operand.name, arguments: args, argument: undefined, type, multiplicity: 'one' };
+}
+
+/** A list of arguments, or a text with blanks between them; and the options as a constant. */
+function getoptMistake(
+  [list, options]: readonly TypedArgument[],
+  option: string | undefined,
+): [message: string, expected: string] | undefined {
+  const isText =
+    list?.kind === 'list' || (list !== undefined && list.kind !== 'literal' && classOf(list.type) === 'string');
+  if (!isText) return ["transformer 'getopt' cannot be used on this argument", 'a field or list of texts'];
+  if (options?.kind !== 'literal') return ["the options of 'getopt' are not a constant", 'letters such as "ab:c"'];
+  if (option === undefined) return undefined;
+  if (/^[^:?]$/.test(option) && options.text.includes(option)) return undefined;
+  return [
+    `'${option}' is not among the options of 'getopt'`,
+    `one of ${options.text.replaceAll(':', '').split('').join(' ')}`,
+  ];
 }
 
 function fitsTransformer(name: string, argument: TypedArgument): boolean {

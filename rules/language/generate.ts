@@ -446,6 +446,6 @@ function operandKey(argument: TypedArgument): string {
     case 'list':
       return `(${argument.items.map(operandKey).join(',')})`;
     case 'transformer':
-      return `${argument.name}(${argument.arguments.map(operandKey).join(',')})`;
+      return `${argument.name}(${argument.arguments.map(operandKey).join(',')})${argument.argument ?? ''}`;
   }
 }

@@ -1,4 +1,5 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
+import { createGetopt } from './getopt.ts';
 import type { TypedArgument, TypedTransformer } from './typed.ts';
 
 /** Reads the value of a field or constant. */
@@ -13,6 +14,7 @@ export function createTransformer<E>(
   read: (argument: TypedArgument) => Reader<E> | undefined,
 ): Reader<E> | undefined {
   if (transformer.name === 'join') return createJoin(transformer, read);
+  if (transformer.name === 'getopt') return createOptionReader(transformer, read);
   const readers = transformer.arguments.map(read);
   const first = readers[0];
   // Falco says that a missing list or text has the length 0.
@@ -50,6 +52,33 @@ function createJoin<E>(
   return (event) => {
     const value = readList(event);
     return typeof value === 'object' ? value.join(String(readSeparator(event) ?? '')) : value;
+  };
+}
+
+function createOptionReader<E>(
+  { arguments: [list, options], argument: option }: TypedTransformer,
+  read: (argument: TypedArgument) => Reader<E> | undefined,
+): Reader<E> | undefined {
+  const getopt = createGetopt(options?.kind === 'literal' ? options.text : '');
+  const readArguments = list?.kind === 'list' ? createListReader(list.items, read) : read(list!);
+  if (readArguments === undefined) return undefined;
+  return (event) => {
+    const value = readArguments(event);
+    if (value === undefined) return undefined;
+    const args = typeof value === 'object' ? value : String(value).split(' ').filter(Boolean);
+    return option === undefined ? getopt.all(args) : getopt.last(args, option);
+  };
+}
+
+function createListReader<E>(
+  items: readonly TypedArgument[],
+  read: (argument: TypedArgument) => Reader<E> | undefined,
+): Reader<E> | undefined {
+  const readers = items.map(read);
+  if (!readers.every((reader) => reader !== undefined)) return undefined;
+  return (event) => {
+    const texts = readers.map((reader) => asText(reader(event)));
+    return texts.every((text) => text !== undefined) ? texts : undefined;
   };
 }
 

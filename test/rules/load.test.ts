@@ -187,15 +187,6 @@ const MISTAKES: [string, string, string[]][] = [
                               ^^^^^^^`,
     ],
   ],
-  [
-    'a transformer that is not there yet',
-    ruleText('getopt(proc.args, "a") in (a)'),
-    [
-      `rules.yaml:3:15: error LOAD_ERR_COMPILE_CONDITION: rule 'R': transformer 'getopt' is not supported yet
-      condition: "getopt(proc.args, \\"a\\") in (a)"
-                  ^^^^^^^^^^^^^^^^^^^^^^^^`,
-    ],
-  ],
 ];
 
 describe('mistakes in rule files', () => {
