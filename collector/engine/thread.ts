@@ -23,7 +23,10 @@ export class CollectorThread {
   #listeners: Listeners | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { name: 'collector' });
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      name: 'collector',
+      resourceLimits: { maxOldGenerationSizeMb: 512 },
+    });
     this.#worker.on('error', (error) => this.#ended(error as Error));
     this.#worker.on('exit', (code) => this.#ended(new Error(`it exited with code ${code}`)));
     this.#ready.promise.catch(() => {}); // start() tells; before it, nobody waits for it

@@ -3,16 +3,19 @@ import { containerOf } from '../../event/container.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
 import { adopt, type Process, unknownProcess } from './process.ts';
-import { StringCache } from './string-cache.ts';
+import { type CachedString, NO_STRING, StringCache } from './string-cache.ts';
 
-/** An exited process stays this long for its events that are still on their way: a drain comes every 10 ms. */
-const LINGER_NS = 1e9;
+/**
+ * An exited process stays this long, in the time of events. Events are merged by time, so nothing of it comes after its exit but what another
+ * CPU's ring was a moment late with.
+ */
+const LINGER_NS = 0.2e9;
 /** TASK_COMM_LEN (linux/sched.h). */
 const COMM_BYTES = 16;
 /** Falco's name for what is in no container. */
 const HOST = 'host';
-/** So many cgroups are remembered with the containers that they are. */
-const MOST_CGROUPS = 4096;
+/** So many cgroups are remembered with their containers, and so many large numbers. */
+const MOST_REMEMBERED = 4096;
 /** A process table that cannot keep up must not spend its time on asking: so many look-ups in the kernel a second. */
 const HEALS_PER_SECOND = 500;
 
@@ -43,6 +46,7 @@ export class ProcessTable {
   readonly #exited: Process[] = [];
   readonly #strings = new StringCache(10);
   readonly #containers = new Map<string, string>();
+  readonly #numbers = new Map<number, bigint>();
   readonly #capacity: number;
   readonly #captureEnv: ReadonlySet<string>;
   readonly #read: (pid: number) => Uint8Array;
@@ -132,18 +136,24 @@ export class ProcessTable {
   onExit(process: Process, timeNs: number): void {
     process.exitTimeNs = timeNs;
     this.#exited.push(process);
+    this.#forget(timeNs);
   }
 
-  /** Once a second: forgets the processes that ended a while ago, and allows look-ups again. @param nowNs of the kernel's clock */
+  /** Once a second: allows look-ups again. @param nowNs of the kernel's clock */
   tick(nowNs: number): void {
     this.#healsLeft = HEALS_PER_SECOND;
+    this.#forget(nowNs);
+  }
+
+  /** Drops the processes that ended a while ago. */
+  #forget(nowNs: number): void {
     let gone = 0;
     for (const process of this.#exited) {
       if (process.exitTimeNs > nowNs - LINGER_NS) break;
       if (this.#processes.get(process.pid) === process) this.#processes.delete(process.pid);
       gone++;
     }
-    this.#exited.splice(0, gone);
+    if (gone > 0) this.#exited.splice(0, gone);
   }
 
   /** Names of all ancestors, nearest first. The array is made again only after a name changed. */
@@ -229,10 +239,23 @@ export class ProcessTable {
     return memory.bytes.toString('utf8', at, at + length);
   }
 
+  /** The few large numbers that processes have come again and again: capabilities, the inode and the times of a program. */
+  #big(memory: Memory, at: number): bigint {
+    const key = memory.u64(at);
+    if (!Number.isSafeInteger(key)) return memory.big64(at);
+    let value = this.#numbers.get(key);
+    if (value === undefined) {
+      if (this.#numbers.size >= MOST_REMEMBERED) this.#numbers.clear();
+      value = BigInt(key);
+      this.#numbers.set(key, value);
+    }
+    return value;
+  }
+
   #containerOf(cgroup: string): string {
     let container = this.#containers.get(cgroup);
     if (container === undefined) {
-      if (this.#containers.size >= MOST_CGROUPS) this.#containers.clear();
+      if (this.#containers.size >= MOST_REMEMBERED) this.#containers.clear();
       container = containerOf(cgroup)?.id ?? HOST;
       this.#containers.set(cgroup, container);
     }
@@ -241,19 +264,14 @@ export class ProcessTable {
 
   #fromRecord(memory: Memory, at: number): Process {
     const u32 = (offset: number): number => memory.u32[(at + offset) >>> 2]!;
-    const shared = (offset: number): string => {
+    const cached = (offset: number): CachedString => {
       const start = memory.u16[(at + offset) >>> 1]!;
       const length = memory.u16[((at + offset) >>> 1) + 1]!;
-      return length === 0 ? '' : this.#strings.get(memory, at + start, length).text;
-    };
-    const text = (offset: number): string => {
-      const start = memory.u16[(at + offset) >>> 1]!;
-      return memory.bytes.toString('utf8', at + start, at + start + memory.u16[((at + offset) >>> 1) + 1]!);
+      return length === 0 ? NO_STRING : this.#strings.get(memory, at + start, length);
     };
     const comm = this.#comm(memory, at + PROCESS.comm);
-    const argv = splitStrings(text(PROCESS.argv));
-    const args = argv.slice(1).join(' ');
-    const cgroup = shared(PROCESS.cgroup);
+    const { strings: argv, afterFirst: args } = cached(PROCESS.argv);
+    const cgroup = cached(PROCESS.cgroup).text;
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
     return {
       pid: u32(HEADER.pid),
@@ -270,27 +288,27 @@ export class ProcessTable {
       pidNamespace: u32(PROCESS.pid_namespace),
       mntNamespace: u32(PROCESS.mnt_namespace),
       comm,
-      exePath: shared(PROCESS.exe_path) || undefined,
+      exePath: cached(PROCESS.exe_path).text || undefined,
       argv,
       args,
       cmdline: args === '' ? comm : `${comm} ${args}`,
       env:
         this.#captureEnv.size === 0
           ? []
-          : splitStrings(text(PROCESS.env)).filter((entry) => this.#captureEnv.has(entry.slice(0, entry.indexOf('=')))),
-      cwd: shared(PROCESS.cwd) || undefined,
+          : cached(PROCESS.env).strings.filter((entry) => this.#captureEnv.has(entry.slice(0, entry.indexOf('=')))),
+      cwd: cached(PROCESS.cwd).text || undefined,
       cgroup: cgroup || undefined,
       containerId: this.#containerOf(cgroup),
       uid: u32(PROCESS.uid),
       gid: u32(PROCESS.gid),
       loginuid: u32(PROCESS.loginuid),
       tty: u32(PROCESS.tty),
-      capInheritable: memory.big64(at + PROCESS.cap_inheritable),
-      capPermitted: memory.big64(at + PROCESS.cap_permitted),
-      capEffective: memory.big64(at + PROCESS.cap_effective),
-      exeIno: memory.big64(at + PROCESS.exe_ino),
-      exeCtimeNs: memory.big64(at + PROCESS.exe_ctime_ns),
-      exeMtimeNs: memory.big64(at + PROCESS.exe_mtime_ns),
+      capInheritable: this.#big(memory, at + PROCESS.cap_inheritable),
+      capPermitted: this.#big(memory, at + PROCESS.cap_permitted),
+      capEffective: this.#big(memory, at + PROCESS.cap_effective),
+      exeIno: this.#big(memory, at + PROCESS.exe_ino),
+      exeCtimeNs: this.#big(memory, at + PROCESS.exe_ctime_ns),
+      exeMtimeNs: this.#big(memory, at + PROCESS.exe_mtime_ns),
       exeFlags: u32(PROCESS.exe_flags),
       stdioKinds: [
         memory.bytes[at + PROCESS.stdio_kind]!,
@@ -306,12 +324,6 @@ export class ProcessTable {
       ancestorGeneration: -1,
     };
   }
-}
-
-/** Strings that each end in a NUL, the last perhaps without. */
-function splitStrings(text: string): string[] {
-  if (text === '') return [];
-  return (text.endsWith('\0') ? text.slice(0, -1) : text).split('\0');
 }
 
 function depthOf(process: Process): number {
