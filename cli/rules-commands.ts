@@ -1,6 +1,29 @@
 import { type Command, Option } from 'commander';
 import { REPORT_FORMATS } from '../rules/testing/report-formats.ts';
+import type { CheckOptions } from './check.ts';
+import type { FieldsOptions } from './fields.ts';
 import type { RulesTestOptions } from './rules-test.ts';
+
+const SOURCES = ['syscall', 'k8s_audit'];
+
+const CHECK_HELP = `
+All mistakes and warnings at once, each with its place, code, the line, what was expected and near names. The files are loaded as one
+set in the order given, as the agent loads them; a folder stands for the rule files in it, \`bundled\` for those that come with Shikra.
+
+Examples:
+  shikra check my_rules.yaml
+  shikra check bundled tuning.yaml --strict     in a pipeline: warnings fail too
+  shikra check *.yaml --json | jq '.falco_load_results[] | select(.successful | not)'
+
+Exit codes: 0 no errors (with --strict: nothing at all), 1 there are some, 2 a file cannot be read.
+`;
+
+const FIELDS_HELP = `
+Examples:
+  shikra fields | grep 'proc\\.a'           fields of ancestors
+  shikra fields --source k8s_audit
+  shikra fields --json | jq -r '.[].fields[] | select(.collected == false).name'
+`;
 
 const TEST_HELP = `
 Without a path the bundled rules are tested. A rule file has its cases in the file of the same name in the folder \`cases\`
@@ -17,6 +40,30 @@ How cases are written: docs/rule-tests.md. Exit codes: 0 all passed, 1 some fail
 
 /** Registers the commands about rules. @param done is told the exit code of the one that ran */
 export function addRulesCommands(program: Command, done: (exitCode: number) => void): void {
+  program
+    .command('check')
+    .description('say all that is wrong with rule files')
+    .argument('<path...>', 'rule files, folders of them, or `bundled`')
+    .option('--json', "print JSON in the shape of Falco's validation")
+    .option('--strict', 'warnings fail too')
+    .addHelpText('after', CHECK_HELP)
+    .action(async (paths: string[], options: CheckOptions) => {
+      const { check } = await import('./check.ts');
+      done(await check(paths, options));
+    });
+
+  program
+    .command('fields')
+    .description('list every field that rules can name')
+    .option('--json', "print JSON in the shape of Falco's list")
+    .addOption(new Option('-s, --source <source>', 'only fields of events of this source').choices(SOURCES))
+    .option('--names', 'print names only')
+    .addHelpText('after', FIELDS_HELP)
+    .action(async (options: FieldsOptions) => {
+      const { fields } = await import('./fields.ts');
+      done(await fields(options));
+    });
+
   const rules = program.command('rules').description('test and explain rules');
   rules
     .command('test')

@@ -5,6 +5,7 @@ import { failed, formatReport } from '../rules/testing/report.ts';
 import type { ReportFormat } from '../rules/testing/report-formats.ts';
 import { runCases } from '../rules/testing/run-cases.ts';
 import { readAudit } from './audit-reader.ts';
+import { errorsOf, rulePaths } from './load-rules.ts';
 
 export interface RulesTestOptions {
   /** Rule files that are loaded before those under test. */
@@ -17,12 +18,10 @@ export interface RulesTestOptions {
 /** `shikra rules test`: runs the cases of rules. @returns the exit code */
 export async function rulesTest(paths: readonly string[], options: RulesTestOptions): Promise<number> {
   const found = await findTestFiles(paths.length === 0 ? [bundledRulesPath()] : paths);
-  const before = await readRuleFiles(
-    (options.rules ?? []).map((path) => (path === 'bundled' ? bundledRulesPath() : path)),
-  );
+  const before = await readRuleFiles(rulePaths(options.rules ?? []));
   const tested = await readRuleFiles(found.rules);
   const { rules, problems } = loadRules([...before.files, ...tested.files]);
-  const mistakes = [...before.problems, ...tested.problems, ...problems].filter(({ severity }) => severity === 'error');
+  const mistakes = errorsOf([...before.problems, ...tested.problems, ...problems]);
   if (mistakes.length > 0) return refuse(mistakes);
 
   const cases = await Promise.all(found.cases.map(async (path) => ({ path, text: await readFile(path, 'utf8') })));

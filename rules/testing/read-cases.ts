@@ -72,7 +72,8 @@ class CaseReader {
     const { documents, problems } = readCaseDocuments(this.#file);
     this.#problems.push(...problems);
     const cases = documents.flatMap((document) => this.#readDocument(document));
-    return { path: this.#file.path, cases, problems: this.#problems };
+    const sorted = this.#problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+    return { path: this.#file.path, cases, problems: sorted };
   }
 
   #readDocument(document: CaseNode): RuleCase[] {
@@ -226,7 +227,8 @@ class CaseReader {
     for (const { key, place } of fields.values()) {
       if (known.includes(key)) continue;
       const near = nearNames(key, known);
-      const expected = findField(key) === undefined ? `one of ${known.join(', ')}` : `the field under 'event:'`;
+      const isField = findField(key) !== undefined;
+      const expected = isField ? "the field under 'event'" : near.length > 0 ? undefined : `one of ${known.join(', ')}`;
       this.#invalid(`unknown key '${key}' in a ${kind}`, place, { near, expected });
     }
   }

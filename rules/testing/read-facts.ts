@@ -205,7 +205,9 @@ class FactReader {
   #checkArgument(argument: string, place: Place): void {
     const { eventArguments } = this.#around.known;
     if (eventArguments.has(argument) || ARGUMENTS_DERIVED_FROM.has(argument)) return;
-    const near = nearNames(argument, [...eventArguments, ...ARGUMENTS_DERIVED_FROM]).map((name) => `evt.arg.${name}`);
+    // Whole names are compared: a short word would allow for one slip only.
+    const known = [...eventArguments, ...ARGUMENTS_DERIVED_FROM].map((name) => `evt.arg.${name}`);
+    const near = nearNames(`evt.arg.${argument}`, new Set(known));
     this.#around.report(`no rule looks at 'evt.arg.${argument}'`, place, { near });
   }
 }
