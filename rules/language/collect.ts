@@ -4,12 +4,12 @@ import { type ExceptionEntry, mergeExceptions, readExceptions } from './exceptio
 import type { ProblemList } from './problems.ts';
 import { joinTexts, type MappedText, type Place, textAt } from './source.ts';
 import { compareVersions, type PluginVersions, requirementMistake } from './versions.ts';
-import type { YamlNode } from './yaml.ts';
+import { YamlNode } from './yaml.ts';
 
 export interface ListEntry {
   readonly name: string;
   readonly place: Place;
-  items: string[];
+  items: readonly string[];
 }
 
 export interface MacroEntry {
@@ -473,29 +473,22 @@ export class Collector {
     return field.value.scalar;
   }
 
-  #texts(fields: Fields, key: string, what: string, optional = false): string[] | undefined {
+  #texts(fields: Fields, key: string, what: string, optional = false): readonly string[] | undefined {
     const field = fields.get(key);
     if (field === undefined) {
       if (!optional)
         this.#error('LOAD_ERR_YAML_VALIDATE', `${what} has no '${key}'`, fields.values().next().value!.value.place);
       return undefined;
     }
-    const { items } = field.value;
-    if (items === undefined) {
+    const { texts } = field.value;
+    if (texts === undefined) {
       if (field.value.isNull) return [];
       this.#error('LOAD_ERR_YAML_VALIDATE', `'${key}' of ${what} is not a sequence`, field.value.place, '[value, ...]');
       return undefined;
     }
-    const texts: string[] = [];
-    for (const item of items) {
-      const text = item.scalar;
-      if (text === undefined) {
-        this.#error('LOAD_ERR_YAML_VALIDATE', `an item of '${key}' of ${what} is not text`, item.place);
-        return undefined;
-      }
-      texts.push(text);
-    }
-    return texts;
+    if (!(texts instanceof YamlNode)) return texts;
+    this.#error('LOAD_ERR_YAML_VALIDATE', `an item of '${key}' of ${what} is not text`, texts.place);
+    return undefined;
   }
 
   #flag(fields: Fields, key: string, rule: string | undefined, otherwise: boolean): boolean {

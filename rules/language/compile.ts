@@ -34,6 +34,8 @@ export interface CheckedRule {
   readonly place: Place;
 }
 
+/** Past so much text, its lists put in, a condition would take seconds and hundreds of megabytes to read. */
+const LONGEST_CONDITION = 8_000_000;
 /** Past so many event types a rule might as well name none. */
 const MANY_EVENT_TYPES = 100;
 
@@ -200,6 +202,11 @@ export class Compiler {
 
   #parse(source: MappedText, rule?: string, expanded = false): Expression | undefined {
     const text = expanded ? source : this.#expand(source);
+    if (text.text.length > LONGEST_CONDITION) {
+      const message = `the condition has ${text.text.length} characters, its lists put in; at most ${LONGEST_CONDITION} are read`;
+      this.#problems.add('LOAD_ERR_COMPILE_CONDITION', message, text.place({ start: 0, end: 1 }), { rule });
+      return undefined;
+    }
     try {
       return parseCondition(text.text);
     } catch (error) {
