@@ -10,6 +10,9 @@ Examples:
   shikra run -c /etc/shikra/shikra.yaml
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4317 shikra run
                                       send detections and metrics to a collector too
+  shikra check my_rules.yaml          say all that is wrong with rules
+  shikra rules explain 'Reverse shell'
+                                      what a rule looks at, macros put in
   shikra rules test my_rules.yaml     run the tests that stand beside rules
   shikra doctor                       can Shikra run here, and if not, what is missing
 

@@ -2,6 +2,8 @@ import { type Command, Option } from 'commander';
 import { REPORT_FORMATS } from '../rules/testing/report-formats.ts';
 import type { CheckOptions } from './check.ts';
 import type { FieldsOptions } from './fields.ts';
+import type { RulesExplainOptions } from './rules-explain.ts';
+import type { RulesListOptions } from './rules-list.ts';
 import type { RulesTestOptions } from './rules-test.ts';
 
 const SOURCES = ['syscall', 'k8s_audit'];
@@ -23,6 +25,30 @@ Examples:
   shikra fields | grep 'proc\\.a'           fields of ancestors
   shikra fields --source k8s_audit
   shikra fields --json | jq -r '.[].fields[] | select(.collected == false).name'
+`;
+
+const EXPLAIN_HELP = `
+Without a file the bundled rules are looked through. Files are loaded as one set in the order given, so that what is shown is what is
+in force after every append and override; \`bundled\` stands for the rules that come with Shikra.
+
+Examples:
+  shikra rules explain 'Reverse shell'
+  shikra rules explain 'Reverse shell' bundled /etc/shikra/rules.d
+  shikra rules explain 'Reverse shell' --json | jq .details.lists
+`;
+
+const LIST_HELP = `
+Examples:
+  shikra rules list
+  shikra rules list bundled /etc/shikra/rules.d | grep mitre_persistence
+  shikra rules list --json | jq -r '.rules[] | select(.enabled | not).name'
+`;
+
+const SCHEMA_HELP = `
+For an editor that completes and checks rule files; it is also in docs/rules.schema.json. In VS Code with the YAML extension:
+  "yaml.schemas": {"./rules.schema.json": ["rules/*.yaml"]}
+In any editor with yaml-language-server, as the first line of a rule file:
+  # yaml-language-server: $schema=rules.schema.json
 `;
 
 const TEST_HELP = `
@@ -77,5 +103,35 @@ export function addRulesCommands(program: Command, done: (exitCode: number) => v
     .action(async (paths: string[], options: RulesTestOptions) => {
       const { rulesTest } = await import('./rules-test.ts');
       done(await rulesTest(paths, options));
+    });
+
+  rules
+    .command('explain')
+    .description('say what a rule is made of: its condition with macros put in, fields, lists, exceptions')
+    .argument('<name>', 'the name of the rule')
+    .argument('[path...]', 'rule files, folders of them, or `bundled`')
+    .option('--json', 'print JSON')
+    .addHelpText('after', EXPLAIN_HELP)
+    .action(async (name: string, paths: string[], options: RulesExplainOptions) => {
+      const { rulesExplain } = await import('./rules-explain.ts');
+      done(await rulesExplain(name, paths, options));
+    });
+  rules
+    .command('list')
+    .description('list rules: whether they are on, priority, source, name, tags')
+    .argument('[path...]', 'rule files, folders of them, or `bundled`')
+    .option('--json', 'print JSON')
+    .addHelpText('after', LIST_HELP)
+    .action(async (paths: string[], options: RulesListOptions) => {
+      const { rulesList } = await import('./rules-list.ts');
+      done(await rulesList(paths, options));
+    });
+  rules
+    .command('schema')
+    .description('print the JSON Schema of rule files')
+    .addHelpText('after', SCHEMA_HELP)
+    .action(async () => {
+      const { rulesJsonSchema } = await import('../rules/schema.ts');
+      console.log(JSON.stringify(rulesJsonSchema(), null, 2));
     });
 }
