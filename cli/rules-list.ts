@@ -17,7 +17,12 @@ export async function rulesList(paths: readonly string[], options: RulesListOpti
   } else {
     for (const { name, enabled, priority, source, tags } of rules) {
       console.log(
-        [enabled ? 'on ' : 'off', priority.padEnd(13), source.padEnd(9), `${name}  (${tags.join(' ')})`].join('  '),
+        [
+          enabled ? 'on ' : 'off',
+          priority.padEnd(13),
+          source.padEnd(9),
+          tags.length === 0 ? name : `${name}  (${tags.join(' ')})`,
+        ].join('  '),
       );
     }
   }
