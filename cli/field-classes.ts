@@ -6,6 +6,8 @@ export interface FieldClass {
   readonly sources: readonly string[];
   /** Fields are in the first class that takes them. */
   readonly takes: RegExp;
+  /** The engine gives them, not the sources. */
+  readonly ofEngine?: boolean;
 }
 
 const SYSCALL = ['syscall'];
@@ -36,6 +38,13 @@ export const FIELD_CLASSES: readonly FieldClass[] = [
   { name: 'k8s', description: 'the pod of the container', sources: SYSCALL, takes: /^k8s\./ },
   { name: 'k8saudit', description: 'the Kubernetes audit event', sources: AUDIT, takes: /^ka\./ },
   { name: 'json', description: 'any part of an event that is JSON', sources: AUDIT, takes: /^(?:json|jevt)\./ },
+  {
+    name: 'shikra',
+    description: 'what the engine knows of the rule that fires',
+    sources: [...SYSCALL, ...AUDIT],
+    takes: /^shikra\./,
+    ofEngine: true,
+  },
 ];
 
 /** Names of the fields of each class. */
@@ -46,5 +55,6 @@ export function fieldsByClass(): Map<FieldClass, string[]> {
     if (fieldClass === undefined) throw new Error(`field ${name} is in no class`);
     byClass.get(fieldClass)!.push(name);
   }
+  for (const [fieldClass, names] of byClass) if (names.length === 0) byClass.delete(fieldClass);
   return byClass;
 }

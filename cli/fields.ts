@@ -21,7 +21,7 @@ export async function fields(options: FieldsOptions): Promise<number> {
     .filter(([{ sources: of }]) => options.source === undefined || of.includes(options.source))
     .map(([fieldClass, names]) => ({
       fieldClass,
-      fields: names.map((name) => shown(FIELDS.get(name)!, wantedSources(fieldClass, options), sources)),
+      fields: names.map((name) => shown(FIELDS.get(name)!, fieldClass, wantedSources(fieldClass, options), sources)),
     }));
   if (options.names)
     console.log(classes.flatMap((one) => one.fields.map(({ definition }) => definition.name)).join('\n'));
@@ -45,7 +45,13 @@ function wantedSources({ sources }: FieldClass, { source }: FieldsOptions): read
   return source === undefined ? sources : [source];
 }
 
-function shown(definition: FieldDefinition, of: readonly string[], known: readonly Collected[]): ShownField {
+function shown(
+  definition: FieldDefinition,
+  fieldClass: FieldClass,
+  of: readonly string[],
+  known: readonly Collected[],
+): ShownField {
+  if (fieldClass.ofEngine) return { definition, collected: true };
   const argument = definition.argument === 'required' ? sampleArgument(definition) : undefined;
   const reference = argument === undefined ? { name: definition.name } : { name: definition.name, argument };
   if (known.some((source) => of.includes(source.source) && source.has(reference)))
