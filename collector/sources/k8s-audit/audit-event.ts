@@ -1,4 +1,4 @@
-import { member } from './json.ts';
+import { jsonText, member } from './json.ts';
 
 /** evt.type of audit events: Falco's name of what a plugin delivers. */
 export const AUDIT_EVENT_TYPE = 'pluginevent';
@@ -19,11 +19,21 @@ export class AuditEvent {
   readonly json: object;
   /** The same for `ka.*`: as in Falco, only what has an id is an audit event to them. */
   readonly audit: object;
+  readonly #texts = new Map<object, string>();
 
   constructor(json: object, timeNs: bigint, number: number) {
     this.json = json;
     this.timeNs = timeNs;
     this.number = number;
     this.audit = member(json, 'auditID') === undefined ? {} : json;
+  }
+  /** A part of it as text. Rules ask for that of the whole request again and again: it is made once. */
+  textOf(part: unknown): string | undefined {
+    if (typeof part !== 'object' || part === null) return jsonText(part);
+    const known = this.#texts.get(part);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(part);
+    this.#texts.set(part, text);
+    return text;
   }
 }

@@ -1,6 +1,6 @@
 import { formatTime } from '../../../detection/time.ts';
 import { AUDIT_EVENT_TYPE } from '../audit-event.ts';
-import { follow, indented, jsonText, pointerKeys } from '../json.ts';
+import { follow, indented, pointerKeys } from '../json.ts';
 import { type ArgumentGetter, type FieldTable, plain } from './context.ts';
 
 const NANOS_PER_SECOND = 1_000_000_000n;
@@ -10,7 +10,7 @@ const timeInSeconds = plain((event) => formatTime(event.timeNs).slice(0, 19));
 const valueAt: ArgumentGetter = (argument) => {
   if (argument === undefined) return undefined;
   const keys = pointerKeys(argument);
-  return (event) => jsonText(follow(event.json, keys));
+  return (event) => event.textOf(follow(event.json, keys));
 };
 const whole = plain((event) => indented(event.json));
 const rawTime = plain((event) => String(event.timeNs));
