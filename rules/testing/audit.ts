@@ -20,8 +20,8 @@ const DEFAULTS: Json = {
 };
 
 /** The audit event of a case: what it says, upon the defaults. */
-export function auditEvent(given: unknown): unknown {
-  return isObject(given) ? merge(DEFAULTS, given) : given;
+export function auditEvent(given: Json): Json {
+  return merge(DEFAULTS, given);
 }
 
 /** Objects are merged, everything else is replaced; null takes away. */

@@ -58,8 +58,15 @@ export class CaseNode {
     return [...entries.values()];
   }
 
+  /** The value as JSON has it; an Error if aliases make it endless. */
   get json(): unknown {
-    return this.#node?.toJS(this.#document) ?? null;
+    try {
+      const value = this.#node?.toJS(this.#document) ?? null;
+      JSON.stringify(value);
+      return value;
+    } catch (error) {
+      return error instanceof TypeError ? new Error('it holds itself') : (error as Error);
+    }
   }
 
   #entry(key: Node, value: Node | null): CaseEntry {
@@ -74,8 +81,11 @@ export class CaseNode {
 
 /** Reads every document of a file; one that is not YAML gives its mistakes instead. */
 export function readCaseDocuments(file: SourceFile): { documents: CaseNode[]; problems: Problem[] } {
-  const parsed = parseAllDocuments(file.text, { version: '1.2', merge: true, prettyErrors: false });
-  const documents = (Array.isArray(parsed) ? parsed : []) as Document[];
+  const documents = parse(file.text);
+  if (documents instanceof Error) {
+    const message = `not valid YAML: ${documents.message}`;
+    return { documents: [], problems: [problemAt('LOAD_ERR_YAML_PARSE', message, { file, start: 0, end: 1 })] };
+  }
   const problems = documents.flatMap(({ errors }) =>
     errors.map(({ message, pos: [start, end] }) =>
       problemAt('LOAD_ERR_YAML_PARSE', `not valid YAML: ${message}`, { file, start, end }),
@@ -86,4 +96,14 @@ export function readCaseDocuments(file: SourceFile): { documents: CaseNode[]; pr
     documents: documents.map((document) => new CaseNode(file, document, document.contents as Node | null)),
     problems,
   };
+}
+
+function parse(text: string): Document[] | Error {
+  try {
+    const parsed = parseAllDocuments(text, { version: '1.2', merge: true, prettyErrors: false });
+    return (Array.isArray(parsed) ? parsed : []) as Document[];
+  } catch (error) {
+    // The parser recurses; a file nested some thousand levels deep exhausts the stack.
+    return error instanceof RangeError ? new Error('nested too deep') : (error as Error);
+  }
 }

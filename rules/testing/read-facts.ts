@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import { FIELDS, type FoundField, fieldText, findField, holdsPath } from '../fields/catalogue.ts';
 import { EVENT_TYPES } from '../fields/event-types.ts';
@@ -38,6 +39,7 @@ const SOURCES = ['syscall', 'k8s_audit'];
 /** The type that Falco gives to the events of plugins. */
 const AUDIT_EVENT_TYPE = 'pluginevent';
 const PARENT_KEYS = ['name', 'exe', 'exepath', 'args', 'cmdline', 'pid'] as const;
+const RESULTS: ReadonlySet<string> = new Set(['SUCCESS', ...Object.keys(constants.errno)]);
 const DEFAULT_PARENTS = [new Map([['name', 'bash']]), new Map([['name', 'systemd']])];
 
 /** Reads what a case says of its event. */
@@ -59,13 +61,13 @@ class FactReader {
   }
 
   read(): EventFacts {
+    this.#checkShapes();
     const source = this.#source();
     const type = this.#type(source);
     this.#readEvent();
     this.#readProcess();
     this.#readPrefixed('user');
     this.#readPrefixed('container');
-    const { audit } = this.#sections;
     return {
       type,
       source,
@@ -74,8 +76,29 @@ class FactReader {
       argv: this.#argv,
       env: this.#env,
       inContainer: this.#inContainer(),
-      audit: audit === undefined ? undefined : auditEvent(jsonOf(audit)),
+      audit: this.#audit(),
     };
+  }
+
+  /** What is neither a mapping nor a name. */
+  #checkShapes(): void {
+    for (const [name, section] of Object.entries(this.#sections)) {
+      const node = section?.node;
+      if (node === undefined || node.entries !== undefined || (name !== 'audit' && node.items === undefined)) continue;
+      this.#around.report(`'${name}' is not a mapping`, node.place);
+    }
+  }
+
+  #audit(): unknown {
+    const { audit } = this.#sections;
+    if (audit === undefined) return undefined;
+    const members: Record<string, unknown> = {};
+    for (const [key, { value }] of audit.entries) {
+      const { json } = value;
+      if (json instanceof Error) this.#around.report(`'${key}' cannot be read: ${json.message}`, value.place);
+      else members[key] = json;
+    }
+    return auditEvent(members);
   }
 
   #source(): string {
@@ -186,6 +209,7 @@ class FactReader {
     }
     const { reference } = found;
     if (reference.name === 'evt.arg') this.#checkArgument(reference.argument!, place);
+    if (reference.name === 'evt.res') this.#checkResult(value);
     const result = readValue(value, definitionOf(found), holdsPath(found));
     if ('value' in result) this.#given.set(fieldText(reference), result.value);
     else {
@@ -200,6 +224,12 @@ class FactReader {
     const names = [...FIELDS.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
     const near = nearNames(written, names);
     this.#around.report(`nonexistent field '${key}'`, place, { near });
+  }
+
+  #checkResult({ text, place }: CaseNode): void {
+    if (text === undefined || RESULTS.has(text)) return;
+    const near = nearNames(text, RESULTS);
+    this.#around.report(`'${text}' is not a result`, place, { near, expected: 'SUCCESS or the name of an error' });
   }
 
   #checkArgument(argument: string, place: Place): void {
@@ -233,10 +263,6 @@ function foundField(key: string): FoundField | undefined {
 function scalarOf(section: Section | undefined): CaseNode | undefined {
   if (section === undefined) return undefined;
   return section.node.text === undefined ? section.scalar : section.node;
-}
-
-function jsonOf({ entries }: Section): unknown {
-  return Object.fromEntries([...entries].map(([key, { value }]) => [key, value.json]));
 }
 
 function splitOnce(text: string, separator: string): readonly [string, string] {

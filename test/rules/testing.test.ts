@@ -220,6 +220,21 @@ describe('a mistake in cases', () => {
       "cases.yaml:1:47: error LOAD_ERR_VALIDATE: 'x' is not a value of 'evt.rawres'; expected an integer",
     ],
     [
+      'a result that no call has',
+      '- {case: c, event: {type: openat, evt.res: EACCESS}, expect: []}',
+      "cases.yaml:1:44: error LOAD_ERR_VALIDATE: 'EACCESS' is not a result; expected SUCCESS or the name of an error; did you mean 'EACCES' or 'SUCCESS'?",
+    ],
+    [
+      'a section that is a sequence',
+      '- {case: c, event: openat, process: [cat], expect: []}',
+      "cases.yaml:1:37: error LOAD_ERR_VALIDATE: 'process' is not a mapping",
+    ],
+    [
+      'an audit event that holds itself',
+      '- {case: c, audit: &a {x: *a}, expect: []}',
+      "cases.yaml:1:23: error LOAD_ERR_VALIDATE: 'x' cannot be read: it holds itself",
+    ],
+    [
       'a case without expectation',
       '- {case: c, event: openat}',
       "cases.yaml:1:4: error LOAD_ERR_YAML_VALIDATE: case 'c' expects nothing; expected 'expect' or 'expect_not'",
@@ -253,6 +268,10 @@ describe('a mistake in cases', () => {
   for (const [what, cases, expected] of mistakes) {
     it(`is told with its place: ${what}`, () => assert.deepEqual(mistakesOf(cases).slice(0, 1), [expected]));
   }
+
+  it('is told of thousands of levels', () => {
+    assert.match(mistakesOf('['.repeat(20_000))[0]!, /LOAD_ERR_YAML_PARSE: not valid YAML/);
+  });
 
   it('keeps all cases from running', () => {
     const report = run(OPENED, '- {case: a, event: openat, expect: []}\n- {case: b, event: x, expect: []}');
