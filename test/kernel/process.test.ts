@@ -193,7 +193,7 @@ test('an entry that a lost execution made stale is noticed and read again', asyn
   });
   const healedBefore = capture.source.table.counts.healed;
   const stale = capture.source.table.known(child.pid!)!;
-  Object.assign(stale, { execId: stale.execId - 1, comm: 'stale', cmdline: 'stale' });
+  Object.assign(stale, { execId: stale.execId - 1, image: { ...stale.image, comm: 'stale' } });
   child.stdin.write('go\n');
   const seen: unknown[] = [];
   await waitUntil(() => {

@@ -1,21 +1,13 @@
-import { Verdicts } from '../../../rules/index.ts';
-import { containerOf } from '../../event/container.ts';
+import { ImageCache } from './image.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
 import { adopt, type Process, unknownProcess } from './process.ts';
-import { type CachedString, NO_STRING, StringCache } from './string-cache.ts';
 
 /**
  * An exited process stays this long, in the time of events. Events are merged by time, so nothing of it comes after its exit but what another
  * CPU's ring was a moment late with.
  */
 const LINGER_NS = 0.2e9;
-/** TASK_COMM_LEN (linux/sched.h). */
-const COMM_BYTES = 16;
-/** Falco's name for what is in no container. */
-const HOST = 'host';
-/** So many cgroups are remembered with their containers, and so many large numbers. */
-const MOST_REMEMBERED = 4096;
 /** A process table that cannot keep up must not spend its time on asking: so many look-ups in the kernel a second. */
 const HEALS_PER_SECOND = 500;
 
@@ -44,11 +36,8 @@ export class ProcessTable {
   generation = 0;
   readonly #processes = new Map<number, Process>();
   readonly #exited: Process[] = [];
-  readonly #strings = new StringCache(10);
-  readonly #containers = new Map<string, string>();
-  readonly #numbers = new Map<number, bigint>();
   readonly #capacity: number;
-  readonly #captureEnv: ReadonlySet<string>;
+  readonly #images: ImageCache;
   readonly #read: (pid: number) => Uint8Array;
   /** Of the last event: events come in bursts of one process. */
   #latest = unknownProcess(0, 0, 0);
@@ -56,7 +45,7 @@ export class ProcessTable {
 
   constructor(options: ProcessTableOptions) {
     this.#capacity = options.capacity;
-    this.#captureEnv = options.captureEnv;
+    this.#images = new ImageCache(options.captureEnv);
     this.#read = options.read;
   }
 
@@ -160,7 +149,7 @@ export class ProcessTable {
   ancestorNames(process: Process): readonly string[] {
     if (process.ancestorGeneration === this.generation) return process.ancestorNames;
     const names: string[] = [];
-    for (let at = process.parent; at !== undefined; at = at.parent) names.push(at.comm);
+    for (let at = process.parent; at !== undefined; at = at.parent) names.push(at.image.comm);
     process.ancestorNames = names;
     process.ancestorGeneration = this.generation;
     return names;
@@ -233,51 +222,16 @@ export class ProcessTable {
     for (let at = 0; at < bytes.length; at += memory.u16[(at + HEADER.size) >>> 1]!) visit(memory, at);
   }
 
-  #comm(memory: Memory, at: number): string {
-    let length = 0;
-    while (length < COMM_BYTES && memory.bytes[at + length] !== 0) length++;
-    return memory.bytes.toString('utf8', at, at + length);
-  }
-
-  /** The few large numbers that processes have come again and again: capabilities, the inode and the times of a program. */
-  #big(memory: Memory, at: number): bigint {
-    const key = memory.u64(at);
-    if (!Number.isSafeInteger(key)) return memory.big64(at);
-    let value = this.#numbers.get(key);
-    if (value === undefined) {
-      if (this.#numbers.size >= MOST_REMEMBERED) this.#numbers.clear();
-      value = BigInt(key);
-      this.#numbers.set(key, value);
-    }
-    return value;
-  }
-
-  #containerOf(cgroup: string): string {
-    let container = this.#containers.get(cgroup);
-    if (container === undefined) {
-      if (this.#containers.size >= MOST_REMEMBERED) this.#containers.clear();
-      container = containerOf(cgroup)?.id ?? HOST;
-      this.#containers.set(cgroup, container);
-    }
-    return container;
-  }
-
   #fromRecord(memory: Memory, at: number): Process {
     const u32 = (offset: number): number => memory.u32[(at + offset) >>> 2]!;
-    const cached = (offset: number): CachedString => {
-      const start = memory.u16[(at + offset) >>> 1]!;
-      const length = memory.u16[((at + offset) >>> 1) + 1]!;
-      return length === 0 ? NO_STRING : this.#strings.get(memory, at + start, length);
-    };
-    const comm = this.#comm(memory, at + PROCESS.comm);
-    const { strings: argv, afterFirst: args } = cached(PROCESS.argv);
-    const cgroup = cached(PROCESS.cgroup).text;
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
     return {
       pid: u32(HEADER.pid),
       startTimeNs,
       execId: u32(HEADER.exec_id),
       execTimeNs: startTimeNs,
+      image: this.#images.of(memory, at),
+      known: true,
       parent: undefined,
       parentPid: u32(PROCESS.parent_pid),
       depth: 0,
@@ -287,39 +241,7 @@ export class ProcessTable {
       processGroupId: u32(PROCESS.process_group_id),
       pidNamespace: u32(PROCESS.pid_namespace),
       mntNamespace: u32(PROCESS.mnt_namespace),
-      comm,
-      exePath: cached(PROCESS.exe_path).text || undefined,
-      argv,
-      args,
-      cmdline: args === '' ? comm : `${comm} ${args}`,
-      env:
-        this.#captureEnv.size === 0
-          ? []
-          : cached(PROCESS.env).strings.filter((entry) => this.#captureEnv.has(entry.slice(0, entry.indexOf('=')))),
-      cwd: cached(PROCESS.cwd).text || undefined,
-      cgroup: cgroup || undefined,
-      containerId: this.#containerOf(cgroup),
-      uid: u32(PROCESS.uid),
-      gid: u32(PROCESS.gid),
-      loginuid: u32(PROCESS.loginuid),
-      tty: u32(PROCESS.tty),
-      capInheritable: this.#big(memory, at + PROCESS.cap_inheritable),
-      capPermitted: this.#big(memory, at + PROCESS.cap_permitted),
-      capEffective: this.#big(memory, at + PROCESS.cap_effective),
-      exeIno: this.#big(memory, at + PROCESS.exe_ino),
-      exeCtimeNs: this.#big(memory, at + PROCESS.exe_ctime_ns),
-      exeMtimeNs: this.#big(memory, at + PROCESS.exe_mtime_ns),
-      exeFlags: u32(PROCESS.exe_flags),
-      stdioKinds: [
-        memory.bytes[at + PROCESS.stdio_kind]!,
-        memory.bytes[at + PROCESS.stdio_kind + 1]!,
-        memory.bytes[at + PROCESS.stdio_kind + 2]!,
-      ],
       exitTimeNs: 0,
-      known: true,
-      unreadable: memory.bytes[at + HEADER.unreadable]!,
-      truncated: memory.bytes[at + HEADER.truncated]!,
-      verdicts: new Verdicts(),
       ancestorNames: [],
       ancestorGeneration: -1,
     };

@@ -1,4 +1,4 @@
-import { Verdicts } from '../../../rules/index.ts';
+import { type Image, NO_IMAGE } from './image.ts';
 
 /** How long a chain of ancestors is kept; an endless chain of forks must not keep every process it ever had. */
 export const MAX_ANCESTORS = 64;
@@ -10,6 +10,10 @@ export interface Process {
   execId: number;
   /** When this image started: the execution's time, or the process's start if it was there before the agent. */
   execTimeNs: number;
+  /** The program, its arguments, and what it was given. A child shares it until it executes something else. */
+  image: Image;
+  /** False for a process that an event named but nothing is known of. */
+  known: boolean;
   /** The process that started it, kept even after its exit: the lineage is who did it, not who adopted it. */
   parent: Process | undefined;
   parentPid: number;
@@ -21,45 +25,14 @@ export interface Process {
   processGroupId: number;
   pidNamespace: number;
   mntNamespace: number;
-  comm: string;
-  exePath: string | undefined;
-  argv: readonly string[];
-  /** comm and the arguments after the first, joined by blanks: proc.cmdline. */
-  cmdline: string;
-  /** The arguments after the first: proc.args. */
-  args: string;
-  env: readonly string[];
-  cwd: string | undefined;
-  cgroup: string | undefined;
-  /** All digits, or `host`. */
-  containerId: string;
-  uid: number;
-  gid: number;
-  /** 4294967295 if unset. */
-  loginuid: number;
-  tty: number;
-  capInheritable: bigint;
-  capPermitted: bigint;
-  capEffective: bigint;
-  exeIno: bigint;
-  exeCtimeNs: bigint;
-  exeMtimeNs: bigint;
-  exeFlags: number;
-  /** enum file_kind of descriptors 0, 1, 2 when the image started. */
-  stdioKinds: readonly [number, number, number];
   /** When the last thread ended; 0 while it runs. */
   exitTimeNs: number;
-  /** False for a process that an event named but nothing is known of. */
-  known: boolean;
-  /** Bits for the strings that could not be read, or were cut: as in the record of its execution. */
-  unreadable: number;
-  truncated: number;
-  /** What rules decided about the image. A child shares it until it executes something else. */
-  verdicts: Verdicts;
   /** For proc.aname without an index: names of all ancestors, as of the table's generation below. */
   ancestorNames: readonly string[];
   ancestorGeneration: number;
 }
+
+const NO_NAMES: readonly string[] = [];
 
 /** A process of which only the identity is known. */
 export function unknownProcess(pid: number, startTimeNs: number, execId: number): Process {
@@ -68,6 +41,8 @@ export function unknownProcess(pid: number, startTimeNs: number, execId: number)
     startTimeNs,
     execId,
     execTimeNs: startTimeNs,
+    image: NO_IMAGE,
+    known: false,
     parent: undefined,
     parentPid: 0,
     depth: 0,
@@ -77,33 +52,8 @@ export function unknownProcess(pid: number, startTimeNs: number, execId: number)
     processGroupId: 0,
     pidNamespace: 0,
     mntNamespace: 0,
-    comm: '',
-    exePath: undefined,
-    argv: [],
-    cmdline: '',
-    args: '',
-    env: [],
-    cwd: undefined,
-    cgroup: undefined,
-    containerId: 'host',
-    uid: 0,
-    gid: 0,
-    loginuid: 0xffffffff,
-    tty: 0,
-    capInheritable: 0n,
-    capPermitted: 0n,
-    capEffective: 0n,
-    exeIno: 0n,
-    exeCtimeNs: 0n,
-    exeMtimeNs: 0n,
-    exeFlags: 0,
-    stdioKinds: [0, 0, 0],
     exitTimeNs: 0,
-    known: false,
-    unreadable: 0,
-    truncated: 0,
-    verdicts: new Verdicts(),
-    ancestorNames: [],
+    ancestorNames: NO_NAMES,
     ancestorGeneration: -1,
   };
 }

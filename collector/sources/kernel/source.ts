@@ -70,18 +70,23 @@ export class KernelSource {
   }
 
   /**
-   * Loads the programs that these event types need.
+   * Loads the programs, set to collect these event types.
    * @throws ShikraError PROBE_* if the probe cannot run here
    */
   load(eventTypes: ReadonlySet<string>): void {
     this.#probe.load({
-      ...interestsFor(eventTypes),
+      ...interestsIn(eventTypes),
       ringBytes: this.#ringBytes,
       cpusPerRing: this.#cpusPerRing,
       captureEnv: this.#options.captureEnv.length > 0,
     });
     this.#reader = new RingReader(this.#probe.rings);
     this.#peaks = new Float64Array(this.#probe.rings.length);
+  }
+
+  /** Collects these event types from now on. @throws ShikraError PROBE_* */
+  want(eventTypes: ReadonlySet<string>): void {
+    this.#probe.want(interestsIn(eventTypes));
   }
 
   /** Goes through the motions with made-up events, so that the first real ones meet compiled code. Counts nothing. */
@@ -210,4 +215,9 @@ export class KernelSource {
     }
     return drops;
   }
+}
+
+function interestsIn(eventTypes: ReadonlySet<string>): { interests: Uint8Array; wantsCalls: boolean } {
+  const { interests, families } = interestsFor(eventTypes);
+  return { interests, wantsCalls: families !== 0 };
 }

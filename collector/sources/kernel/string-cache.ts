@@ -10,8 +10,6 @@ export class CachedString {
   #verdicts: Verdicts | undefined;
   #directory: string | undefined;
   #filename: string | undefined;
-  #strings: readonly string[] | undefined;
-  #afterFirst: string | undefined;
 
   constructor(text: string) {
     this.text = text;
@@ -31,27 +29,10 @@ export class CachedString {
     return this.#directory;
   }
 
-  /** The text as strings that each end in a NUL, the last perhaps without: an argv. */
-  get strings(): readonly string[] {
-    this.#strings ??= splitStrings(this.text);
-    return this.#strings;
-  }
-
-  /** The strings after the first, joined by blanks. */
-  get afterFirst(): string {
-    this.#afterFirst ??= this.strings.slice(1).join(' ');
-    return this.#afterFirst;
-  }
-
   get filename(): string {
     this.#filename ??= this.text.slice(this.text.lastIndexOf('/') + 1);
     return this.#filename;
   }
-}
-
-function splitStrings(text: string): string[] {
-  if (text === '') return [];
-  return (text.endsWith('\0') ? text.slice(0, -1) : text).split('\0');
 }
 
 export const NO_STRING = new CachedString('');

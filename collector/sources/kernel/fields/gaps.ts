@@ -18,12 +18,12 @@ export function fieldsMarked(shape: EventView['shape'], mask: number): string[] 
 
 /** Fields of the event or of its process that could not be read. */
 export function unreadableFields(event: EventView): readonly string[] | undefined {
-  return joined(event, HEADER.unreadable, event.process.unreadable);
+  return joined(event, HEADER.unreadable, event.process.image.unreadable);
 }
 
 /** Fields of the event or of its process that were cut. */
 export function truncatedFields(event: EventView): readonly string[] | undefined {
-  return joined(event, HEADER.truncated, event.process.truncated);
+  return joined(event, HEADER.truncated, event.process.image.truncated);
 }
 
 function joined(event: EventView, offset: number, ofProcess: number): readonly string[] | undefined {

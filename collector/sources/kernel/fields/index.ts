@@ -24,7 +24,7 @@ const PATH_ARGUMENTS: ReadonlySet<string> = new Set(['name', 'path', 'filename']
 /** So does a program; only what never changes while it runs counts. */
 const IMAGE: Subject<EventView> = {
   covers: ({ name }) => IMAGE_FIELDS.has(name),
-  verdicts: (event) => event.process.verdicts,
+  verdicts: (event) => event.process.image.verdicts,
 };
 const IMAGE_FIELDS: ReadonlySet<string> = new Set([
   'proc.name',

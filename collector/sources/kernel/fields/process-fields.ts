@@ -45,10 +45,10 @@ function ancestors(
   };
 }
 
-const executable = (process: Process): string | undefined => process.argv[0];
+const executable = (process: Process): string | undefined => process.image.argv[0];
 const flag = (name: string): ArgumentGetter => {
   const bit = EXE_FLAGS.get(name)!;
-  return own((process) => (process.exeFlags & bit) !== 0);
+  return own((process) => (process.image.exeFlags & bit) !== 0);
 };
 
 function sessionLeader(read: (process: Process) => FieldValue | undefined): Getter {
@@ -61,7 +61,7 @@ function sessionLeader(read: (process: Process) => FieldValue | undefined): Gett
 }
 
 function standardStream(index: 0 | 1 | 2): ArgumentGetter {
-  return own((process) => kindName(process.stdioKinds[index]));
+  return own((process) => kindName(process.image.stdioKinds[index]));
 }
 
 function variable(entries: readonly string[], name: string): string | undefined {
@@ -79,39 +79,41 @@ export const PROCESS_FIELDS: FieldTable = {
   'proc.is_vpgid_leader': own((process) => process.processGroupId === process.vpid),
   'proc.is_pgid_leader': own((process) => process.processGroupId === process.vpid),
   'proc.is_sid_leader': own((process) => process.sessionId === process.vpid),
-  'proc.name': own((process) => process.comm),
+  'proc.name': own((process) => process.image.comm),
   'proc.exe': own(executable),
-  'proc.exepath': own((process) => process.exePath),
+  'proc.exepath': own((process) => process.image.exePath),
   'proc.args': (argument) =>
     argument === undefined
-      ? (event) => (event.process.known ? event.process.args : undefined)
-      : (event) => event.process.argv[Number(argument) + 1],
-  'proc.cmdline': own((process) => process.cmdline),
-  'proc.exeline': own((process) => process.argv.join(' ')),
-  'proc.cmdnargs': own((process) => Math.max(process.argv.length - 1, 0)),
-  'proc.cmdlenargs': own((process) => process.argv.slice(1).reduce((sum, argument) => sum + argument.length, 0)),
-  'proc.cwd': own((process) => (process.cwd === undefined || process.cwd === '/' ? process.cwd : `${process.cwd}/`)),
+      ? (event) => (event.process.known ? event.process.image.args : undefined)
+      : (event) => event.process.image.argv[Number(argument) + 1],
+  'proc.cmdline': own((process) => process.image.cmdline),
+  'proc.exeline': own((process) => process.image.argv.join(' ')),
+  'proc.cmdnargs': own((process) => Math.max(process.image.argv.length - 1, 0)),
+  'proc.cmdlenargs': own((process) => process.image.argv.slice(1).reduce((sum, argument) => sum + argument.length, 0)),
+  'proc.cwd': own((process) =>
+    process.image.cwd === undefined || process.image.cwd === '/' ? process.image.cwd : `${process.image.cwd}/`,
+  ),
   'proc.env': (argument) =>
     argument === undefined
-      ? (event) => (event.process.known ? event.process.env.join(' ') : undefined)
-      : (event) => variable(event.process.env, argument),
-  'proc.tty': own((process) => process.tty),
-  'proc.pname': parent((process) => process.comm),
+      ? (event) => (event.process.known ? event.process.image.env.join(' ') : undefined)
+      : (event) => variable(event.process.image.env, argument),
+  'proc.tty': own((process) => process.image.tty),
+  'proc.pname': parent((process) => process.image.comm),
   'proc.pexe': parent(executable),
-  'proc.pexepath': parent((process) => process.exePath),
-  'proc.pcmdline': parent((process) => process.cmdline),
+  'proc.pexepath': parent((process) => process.image.exePath),
+  'proc.pcmdline': parent((process) => process.image.cmdline),
   'proc.aname': ancestors(
-    (process) => process.comm,
+    (process) => process.image.comm,
     (table, process) => table.ancestorNames(process),
   ),
   'proc.aexe': ancestors(executable),
-  'proc.aexepath': ancestors((process) => process.exePath),
-  'proc.acmdline': ancestors((process) => process.cmdline),
-  'proc.aargs': ancestors((process) => process.args),
+  'proc.aexepath': ancestors((process) => process.image.exePath),
+  'proc.acmdline': ancestors((process) => process.image.cmdline),
+  'proc.aargs': ancestors((process) => process.image.args),
   'proc.apid': ancestors((process) => String(process.pid)),
-  'proc.sname': plain(sessionLeader((process) => process.comm)),
+  'proc.sname': plain(sessionLeader((process) => process.image.comm)),
   'proc.sid.exe': plain(sessionLeader(executable)),
-  'proc.sid.exepath': plain(sessionLeader((process) => process.exePath)),
+  'proc.sid.exepath': plain(sessionLeader((process) => process.image.exePath)),
   'proc.duration': plain((event) =>
     event.process.known ? event.u64(HEADER.time_ns) - event.process.startTimeNs : undefined,
   ),
@@ -123,29 +125,31 @@ export const PROCESS_FIELDS: FieldTable = {
     event.process.parent === undefined ? undefined : context.clock.wallNs(event.process.parent.execTimeNs),
   'proc.is_exe_upper_layer': flag('upper_layer'),
   'proc.is_exe_from_memfd': flag('memfd'),
-  'proc.exe_ino': own((process) => process.exeIno),
-  'proc.exe_ino.ctime': own((process) => process.exeCtimeNs),
-  'proc.exe_ino.mtime': own((process) => process.exeMtimeNs),
+  'proc.exe_ino': own((process) => process.image.exeIno),
+  'proc.exe_ino.ctime': own((process) => process.image.exeCtimeNs),
+  'proc.exe_ino.mtime': own((process) => process.image.exeMtimeNs),
   'proc.exe_ino.ctime_duration_proc_start': (_argument, context) => (event) =>
-    event.process.known && event.process.exeCtimeNs > 0n
-      ? Number(context.clock.wallNs(event.process.execTimeNs) - event.process.exeCtimeNs)
+    event.process.known && event.process.image.exeCtimeNs > 0n
+      ? Number(context.clock.wallNs(event.process.execTimeNs) - event.process.image.exeCtimeNs)
       : undefined,
   'proc.stdin.type': standardStream(0),
   'proc.stdout.type': standardStream(1),
   'proc.stderr.type': standardStream(2),
   'thread.tid': plain((event) => event.u32(HEADER.tid)),
   'thread.ismain': plain((event) => event.u32(HEADER.tid) === event.u32(HEADER.pid)),
-  'thread.cgroups': own((process) => process.cgroup),
-  'thread.cap_permitted': own((process) => capabilities(process.capPermitted)),
-  'thread.cap_effective': own((process) => capabilities(process.capEffective)),
-  'thread.cap_inheritable': own((process) => capabilities(process.capInheritable)),
+  'thread.cgroups': own((process) => process.image.cgroup),
+  'thread.cap_permitted': own((process) => capabilities(process.image.capPermitted)),
+  'thread.cap_effective': own((process) => capabilities(process.image.capEffective)),
+  'thread.cap_inheritable': own((process) => capabilities(process.image.capInheritable)),
   'user.uid': plain((event) => event.u32(HEADER.uid)),
   'user.name': (_argument, context) => (event) => context.users.name(event.u32(HEADER.uid)),
-  'user.loginuid': own((process) => (process.loginuid === NO_LOGIN ? -1 : process.loginuid)),
+  'user.loginuid': own((process) => (process.image.loginuid === NO_LOGIN ? -1 : process.image.loginuid)),
   'user.loginname': (_argument, context) => (event) =>
-    event.process.known && event.process.loginuid !== NO_LOGIN ? context.users.name(event.process.loginuid) : undefined,
+    event.process.known && event.process.image.loginuid !== NO_LOGIN
+      ? context.users.name(event.process.image.loginuid)
+      : undefined,
   'group.gid': plain((event) => event.u32(HEADER.gid)),
   'group.name': (_argument, context) => (event) => context.groups.name(event.u32(HEADER.gid)),
-  'container.id': own((process) => process.containerId.slice(0, SHORT_ID)),
-  'container.full_id': own((process) => process.containerId),
+  'container.id': own((process) => process.image.containerId.slice(0, SHORT_ID)),
+  'container.full_id': own((process) => process.image.containerId),
 };
