@@ -1,10 +1,14 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { bundledRulesPath } from '../rules/index.ts';
+import { bundledRulesPath, type RuleSelection } from '../rules/index.ts';
 import { components } from './components.ts';
 import { type Config, kernelReceiver } from './config/config.ts';
 import { BUNDLED_RULES, type KernelReceiverConfig } from './config/receivers.ts';
+import { INTERNAL_RULES, internalDetection } from './detection/internal.ts';
+import type { RulesRequest } from './engine/load-rules.ts';
 import type { CollectorOptions } from './engine/messages.ts';
+import { type ReloadOutcome, RulesReloader } from './engine/reloader.ts';
+import { RulesWatch } from './engine/rules-watch.ts';
 import { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
@@ -19,6 +23,9 @@ const DRAIN_GRACE_MILLIS = 500;
 /** A stop's time for draining and delivering. Five seconds are promised: the rest is for a reader of stdout that does not read. */
 const STOP_MILLIS = 3500;
 
+/** Of a rejected reload: the log has them all. */
+const MOST_ERRORS_SHOWN = 5;
+
 export interface AgentOptions {
   readonly version: string;
   /** A thread made earlier, which has loaded its code meanwhile. It is this agent's from now on. */
@@ -28,6 +35,8 @@ export interface AgentOptions {
 }
 
 export interface Agent {
+  /** Loads the rules anew; if they have mistakes, the ones in force stay. Settles when it is decided. */
+  reload(): Promise<void>;
   /** Detaches, drains, delivers what it can within its time. Calling it twice is fine. */
   stop(): Promise<void>;
   /** Settles when the agent has ended, by {@link stop} (0) or because it had to (1). */
@@ -45,8 +54,10 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const metrics = createMetrics({ version: options.version });
   const thread = options.thread ?? new CollectorThread();
   const resource = createResource({ version: options.version });
+  const watch = new RulesWatch(watchedPaths(config));
   let pipeline: Pipeline;
   try {
+    await watch.start(); // before the rules are read: a change meanwhile is one
     // It loads rules and probe while the pipeline is made; what it says meanwhile waits for the first listener.
     thread.begin(collectorOptions(config));
     const parts = {
@@ -59,19 +70,30 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     };
     pipeline = await createPipeline({ ...parts, alsoReady: () => thread.readiness() });
   } catch (error) {
+    watch.close();
     await thread.terminate();
     throw error;
   }
-  const agent = new RunningAgent(thread, pipeline, metrics, logger);
+  const agent = new RunningAgent({ thread, pipeline, metrics, logger, config, watch });
   try {
     await agent.start();
   } catch (error) {
+    watch.close();
     await thread.terminate();
     await pipeline.shutdown(0);
     throw error;
   }
   options.onReady?.();
   return agent;
+}
+
+interface AgentParts {
+  readonly thread: CollectorThread;
+  readonly pipeline: Pipeline;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly config: Config;
+  readonly watch: RulesWatch;
 }
 
 class RunningAgent implements Agent {
@@ -81,10 +103,13 @@ class RunningAgent implements Agent {
   readonly #metrics: Metrics;
   readonly #logger: Logger;
   readonly #close: (code: 0 | ExitCode) => void;
+  readonly #reloader: RulesReloader;
+  readonly #watch: RulesWatch;
+  readonly #onHangUp = (): void => this.#hungUp();
   #statsTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(thread: CollectorThread, pipeline: Pipeline, metrics: Metrics, logger: Logger) {
+  constructor({ thread, pipeline, metrics, logger, config, watch }: AgentParts) {
     this.#thread = thread;
     this.#pipeline = pipeline;
     this.#metrics = metrics;
@@ -92,6 +117,12 @@ class RunningAgent implements Agent {
     const { promise, resolve: close } = Promise.withResolvers<0 | ExitCode>();
     this.closed = promise;
     this.#close = close;
+    this.#reloader = new RulesReloader(
+      thread,
+      () => rulesRequest(config),
+      (outcome) => this.#reloaded(outcome),
+    );
+    this.#watch = watch;
   }
 
   async start(): Promise<void> {
@@ -109,6 +140,50 @@ class RunningAgent implements Agent {
     for (const warning of ready.warnings) this.#logger.warn({ component: 'rules' }, warning);
     this.#logger.info({ rules: ready.rules.length }, 'watching system calls');
     this.#statsTimer = setInterval(() => this.#thread.send({ type: 'stats' }), STATS_INTERVAL_MILLIS);
+    this.#watch.listen({
+      onChange: () => void this.reload(),
+      onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
+    });
+    process.on('SIGHUP', this.#onHangUp);
+  }
+
+  async reload(): Promise<void> {
+    if (this.#stopping === undefined) await this.#reloader.reload();
+  }
+
+  #reloaded(outcome: ReloadOutcome): void {
+    if (this.#stopping !== undefined) return;
+    this.#metrics.rulesReload.inc({ outcome: outcome.ok ? 'success' : 'failure' });
+    if (outcome.ok) {
+      const { rules, warnings, longestPauseMillis } = outcome;
+      this.#metrics.declareRules(rules);
+      for (const warning of warnings) this.#logger.warn({ component: 'rules' }, warning);
+      const pause = Math.round(longestPauseMillis * 10) / 10;
+      this.#logger.info({ rules: rules.length, longest_pause_ms: pause }, 'the rules were reloaded');
+      return;
+    }
+    for (const error of outcome.errors) this.#logger.error({ component: 'rules' }, error);
+    const count = outcome.errors.length === 1 ? 'a mistake' : `${outcome.errors.length} mistakes`;
+    const text = `The rules were not reloaded: they have ${count}. The ones from before are in force.`;
+    this.#logger.error({ component: 'rules' }, text);
+    const shown = outcome.errors.slice(0, MOST_ERRORS_SHOWN).join('\n');
+    this.#pipeline.emit(
+      internalDetection(INTERNAL_RULES.rulesRejected, 'Error', `${text}\n${shown}`, {
+        'shikra.rules.errors': outcome.errors.length,
+      }),
+    );
+  }
+
+  /** SIGHUP asks for a reload; but the kernel sends it too when the terminal is gone, and then nobody is there to stop the agent. */
+  #hungUp(): void {
+    if (process.stdout.isTTY && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
+    else void this.reload();
+  }
+
+  #unwatch(): void {
+    this.#watch.close();
+    process.off('SIGHUP', this.#onHangUp);
+    clearInterval(this.#statsTimer);
   }
 
   stop(): Promise<void> {
@@ -118,7 +193,7 @@ class RunningAgent implements Agent {
 
   async #stop(): Promise<void> {
     const started = performance.now();
-    clearInterval(this.#statsTimer);
+    this.#unwatch();
     const leftBytes = await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS);
     if (leftBytes === undefined)
       this.#logger.error('the collector did not answer: events that were in its rings are lost');
@@ -133,7 +208,7 @@ class RunningAgent implements Agent {
     if (this.#stopping !== undefined) return;
     const death = new ShikraError('COLLECTOR_DIED', error.message, { cause: error });
     this.#logger.fatal({ err: error, remedy: death.remedy }, death.message);
-    clearInterval(this.#statsTimer);
+    this.#unwatch();
     this.#stopping = this.#deliver(STOP_MILLIS);
     await this.#stopping;
     this.#close(1);
@@ -146,11 +221,9 @@ class RunningAgent implements Agent {
 }
 
 function collectorOptions(config: Config): CollectorOptions {
-  const receiver = kernelReceiver(config);
-  if (receiver === undefined)
-    throw new ShikraError('CONFIG_INVALID', 'service.pipelines.logs.receivers names no kernel receiver');
+  const receiver = kernelReceiverOf(config);
   return {
-    rulesFiles: ruleFiles(receiver, config.file),
+    ...rulesRequest(config),
     ruleMatching: receiver.rule_matching,
     ringPreset: receiver.ring_preset,
     cpusPerRing: receiver.cpus_per_ring,
@@ -159,10 +232,40 @@ function collectorOptions(config: Config): CollectorOptions {
   };
 }
 
-/** Relative to the configuration file. A folder that does not exist is empty; a file that does not exist is a mistake that loading reports. */
+function kernelReceiverOf(config: Config): KernelReceiverConfig {
+  const receiver = kernelReceiver(config);
+  if (receiver === undefined)
+    throw new ShikraError('CONFIG_INVALID', 'service.pipelines.logs.receivers names no kernel receiver');
+  return receiver;
+}
+
+/** A folder that does not exist is empty; a file that does not exist is a mistake that loading reports. */
+function rulesRequest(config: Config): RulesRequest {
+  const receiver = kernelReceiverOf(config);
+  const rulesFiles = ruleFiles(receiver, config.file);
+  return {
+    rulesFiles: rulesFiles.filter((path) => existsSync(path) || /^\.ya?ml$/.test(extname(path))),
+    ruleSelection: receiver.rules as readonly RuleSelection[],
+  };
+}
+
+/** The bundled rules change with the program only. */
+function watchedPaths(config: Config): string[] {
+  const bundled = bundledRulesPath();
+  return ruleFiles(kernelReceiverOf(config), config.file).filter((path) => path !== bundled);
+}
+
+/** Relative to the configuration file. */
 function ruleFiles(receiver: KernelReceiverConfig, configFile: string | undefined): string[] {
   const from = configFile === undefined ? process.cwd() : dirname(resolve(configFile));
-  return receiver.rules_files
-    .map((path) => (path === BUNDLED_RULES ? bundledRulesPath() : resolve(from, path)))
-    .filter((path) => existsSync(path) || /^\.ya?ml$/.test(extname(path)));
+  return receiver.rules_files.map((path) => (path === BUNDLED_RULES ? bundledRulesPath() : resolve(from, path)));
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }

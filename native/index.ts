@@ -19,6 +19,7 @@ interface Addon {
   open(options: AddonOptions): OpenProbe;
   rings(probe: OpenProbe): ArrayBuffer[];
   attach(probe: OpenProbe, onData: () => void): void;
+  want(probe: OpenProbe, interests: Uint8Array, wantsCalls: boolean): void;
   detach(probe: OpenProbe): void;
   advance(probe: OpenProbe, positions: Float64Array): boolean;
   drops(probe: OpenProbe): Float64Array;
@@ -35,14 +36,14 @@ interface AddonOptions {
   readonly cpusPerRing: number;
   readonly wakeupBytes: number;
   readonly env: number;
-  readonly families: number;
+  readonly wantsCalls: number;
 }
 
 export interface ProbeOptions {
   /** Content of the probe's table `interests`: a `struct interest` for each ABI and system call number. */
   readonly interests: Uint8Array;
-  /** Bit n set: programs of family n (enum event_family) are loaded. */
-  readonly families: number;
+  /** Whether any system call is in the table. If none is, none is slowed down. */
+  readonly wantsCalls: boolean;
   /** Of each ring; a power of two, at least a page. */
   readonly ringBytes: number;
   readonly cpusPerRing: number;
@@ -108,7 +109,7 @@ export class Probe {
       this.#open = addon().open({
         object: object(),
         interests: options.interests,
-        families: options.families,
+        wantsCalls: options.wantsCalls ? 1 : 0,
         ringBytes: options.ringBytes,
         cpusPerRing: options.cpusPerRing,
         wakeupBytes: Math.floor(options.ringBytes / 8),
@@ -133,6 +134,18 @@ export class Probe {
   attach(onData: () => void): void {
     try {
       addon().attach(this.#probe, onData);
+    } catch (error) {
+      throw explain(error as Error);
+    }
+  }
+
+  /**
+   * Replaces the table of interests; what runs in the kernel goes by it from now on.
+   * @throws ShikraError PROBE_*
+   */
+  want({ interests, wantsCalls }: Pick<ProbeOptions, 'interests' | 'wantsCalls'>): void {
+    try {
+      addon().want(this.#probe, interests, wantsCalls);
     } catch (error) {
       throw explain(error as Error);
     }

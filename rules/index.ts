@@ -1,7 +1,13 @@
 export { FIELDS, type FieldReference, type FoundField, fieldText, findField, holdsPath } from './fields/catalogue.ts';
 export { EVENT_TYPES } from './fields/event-types.ts';
 export type { ArgumentRule, FieldDefinition, FieldType, Multiplicity } from './fields/field.ts';
-export type { CheckedRule } from './language/compile.ts';
+export type {
+  CheckedKey,
+  CheckedRule,
+  CheckedSequence,
+  CheckedStep,
+  CheckedThreshold,
+} from './language/compile.ts';
 export {
   type CompiledRule,
   compileRuleset,
@@ -9,9 +15,14 @@ export {
   type Evaluator,
   type FieldGetter,
   type FieldResolver,
+  type Measurer,
   type RenderedOutput,
+  type RuleEntry,
   type Ruleset,
+  type RulesetOptions,
 } from './language/evaluate.ts';
+export type { Meter } from './language/generate.ts';
+export { createState, type RuleMemory, type RuleState } from './language/memory.ts';
 export { formatProblem, PROBLEMS, type Problem, type ProblemCode, type Severity } from './language/problem.ts';
 export { type Subject, Verdicts } from './language/subject.ts';
 export type {
@@ -29,5 +40,6 @@ export {
   loadRules,
   type ReadResult,
   type RuleFile,
+  type RuleSelection,
   readRuleFiles,
 } from './load.ts';

@@ -9,6 +9,17 @@ import { SourceFile } from './language/source.ts';
 import type { PluginVersions } from './language/versions.ts';
 import { readYaml } from './language/yaml.ts';
 
+/** Switches rules on or off: those whose name fits, and those that have the tag. */
+export type RuleSelection =
+  | { readonly enable: SelectedRules; readonly disable?: never }
+  | { readonly disable: SelectedRules; readonly enable?: never };
+
+export interface SelectedRules {
+  /** `*` stands for any text. */
+  readonly rule?: string | undefined;
+  readonly tag?: string | undefined;
+}
+
 export interface RuleFile {
   readonly path: string;
   readonly text: string;
@@ -21,6 +32,8 @@ export interface LoadOptions {
   readonly plugins?: PluginVersions;
   /** Event sources that exist; rules for others are skipped with a warning. */
   readonly sources?: readonly string[];
+  /** Applied in order when all files are loaded. */
+  readonly selection?: readonly RuleSelection[];
 }
 
 export interface LoadResult {
@@ -34,6 +47,7 @@ const DEFAULTS: Required<LoadOptions> = {
   engineVersion: '0.63.0',
   plugins: { container: '0.7.1', k8saudit: '0.18.0', json: '0.7.4' },
   sources: ['syscall', 'k8s_audit'],
+  selection: [],
 };
 
 /**
@@ -49,7 +63,50 @@ export function loadRules(files: readonly RuleFile[], options: LoadOptions = {})
     for (const document of documents) collector.add(document, rulesetName(path));
   }
   const rules = new Compiler(collector, problems).compile();
-  return { rules, problems: problems.sorted() };
+  const { selected, unmatched } = selectRules(rules, options.selection ?? []);
+  return { rules: selected, problems: [...problems.sorted(), ...unmatched] };
+}
+
+function selectRules(
+  rules: readonly CheckedRule[],
+  selection: readonly RuleSelection[],
+): { selected: CheckedRule[]; unmatched: Problem[] } {
+  const enabled = new Map(rules.map((rule) => [rule, rule.enabled]));
+  const unmatched: Problem[] = [];
+  for (const [index, choice] of selection.entries()) {
+    const { rule: name, tag } = choice.enable ?? choice.disable;
+    const chosen = rules.filter(
+      (rule) => (name !== undefined && globMatches(name, rule.name)) || (tag !== undefined && rule.tags.includes(tag)),
+    );
+    for (const rule of chosen) enabled.set(rule, choice.enable !== undefined);
+    if (chosen.length === 0) unmatched.push(selectsNothing(index, choice));
+  }
+  const selected = rules.map((rule) =>
+    enabled.get(rule) === rule.enabled ? rule : { ...rule, enabled: !rule.enabled },
+  );
+  return { selected, unmatched };
+}
+
+/** Only `*` means anything: names hold brackets and question marks. */
+function globMatches(pattern: string, name: string): boolean {
+  const parts = pattern.split('*');
+  const [first = '', ...rest] = parts;
+  const last = rest.pop();
+  if (last === undefined) return name === pattern;
+  if (!name.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - last.length >= at && name.endsWith(last);
+}
+
+function selectsNothing(index: number, choice: RuleSelection): Problem {
+  const message = `no rule is chosen by ${JSON.stringify(choice)}`;
+  const file = `configuration: rules[${index}]`;
+  return { code: 'LOAD_SELECTS_NOTHING', severity: 'warning', message, file, line: 1, column: 1, endColumn: 2 };
 }
 
 /** A rule file that could not be read comes back as a problem, with the others. */

@@ -4,6 +4,16 @@ import type { ComponentRegistry } from './component.ts';
 /** The rule set that comes with Shikra, as users name it in `rules_files`. */
 export const BUNDLED_RULES = 'bundled';
 
+/** Which rules a choice is about: those of the name, and those with the tag. */
+const chosenRules = z
+  .strictObject({
+    rule: z.string().min(1).optional().describe('The name of a rule; `*` stands for any text: `Shell*`.'),
+    tag: z.string().min(1).optional().describe('A tag, whole: `maturity_sandbox`.'),
+  })
+  .refine(({ rule, tag }) => rule !== undefined || tag !== undefined, 'expected `rule`, `tag` or both');
+
+const ruleChoice = z.union([z.strictObject({ enable: chosenRules }), z.strictObject({ disable: chosenRules })]);
+
 export const kernelReceiverSchema = z.strictObject({
   rules_files: z
     .array(z.string().min(1))
@@ -11,6 +21,12 @@ export const kernelReceiverSchema = z.strictObject({
     .default([BUNDLED_RULES, '/etc/shikra/rules.d'])
     .describe(
       'Rule files and folders of them, in the order in which they are loaded; a later file may override an earlier one. `bundled` stands for the rules that come with Shikra. A relative path starts at the folder of the configuration file. A folder that does not exist is empty.',
+    ),
+  rules: z
+    .array(ruleChoice)
+    .default([])
+    .describe(
+      'Switches rules on and off, in order, after all files are loaded and whatever `enabled` says there: `[{disable: {tag: network}}, {enable: {rule: "Netcat*"}}]`.',
     ),
   rule_matching: z
     .enum(['first', 'all'])

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { type CheckedRule, type CompiledRule, formatProblem, loadRules, readRuleFiles } from '../../rules/index.ts';
+import { type CheckedRule, type CompiledRule, formatProblem } from '../../rules/index.ts';
 import type { Detection } from '../detection/detection.ts';
 import { formatTime, nowNanos } from '../detection/time.ts';
 import { uuidv7 } from '../detection/uuid.ts';
@@ -10,9 +10,13 @@ import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineOptions } from './engine.ts';
 import { LatencyHistogram } from './latency.ts';
-import type { CollectorOptions, FromCollector } from './messages.ts';
+import { loadRulesFor } from './load-rules.ts';
+import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
+import type { ReloadedRules } from './reload-worker.ts';
+import type { ReloadOutcome } from './reloader.ts';
+import { RuleTotals } from './rule-totals.ts';
 
 /**
  * So many detections may be on their way to the disk; then the rings wait, and if they fill, the kernel counts the loss. Far below
@@ -20,11 +24,15 @@ import type { CollectorOptions, FromCollector } from './messages.ts';
  */
 const CREDIT = 2000;
 const TICK_MILLIS = 1000;
+/** New rules are compiled for so long at a time; then the rings are looked after. */
+const COMPILE_MILLIS = 4;
 
 /** Joins the kernel's events, the rules, and the way to the main thread. Lives in a thread of its own (worker.ts). */
 export class Collector {
   readonly #source: KernelSource;
-  readonly #engine: Engine<EventView>;
+  readonly #engineOptions: Omit<EngineOptions<EventView>, 'rules'>;
+  readonly #totals = new RuleTotals();
+  #engine: Engine<EventView>;
   readonly #evidence: Evidence;
   readonly #send: (message: FromCollector) => void;
   readonly #hostname = hostname();
@@ -47,13 +55,14 @@ export class Collector {
     this.#source = new KernelSource(options);
     const context = { ...pick(this.#source), hostname: this.#hostname };
     this.#evidence = new Evidence(context);
-    this.#engine = new Engine({
-      rules: rules.filter((rule) => rule.source === 'syscall'),
+    this.#engineOptions = {
       resolver: new KernelFields(context),
       eventTypeNames: EVENT_TYPE_NAMES,
       collected: COLLECTED_EVENT_TYPES,
       matching: options.ruleMatching,
-    });
+      timeNs: (event) => event.u64(HEADER.time_ns),
+    };
+    this.#engine = new Engine({ ...this.#engineOptions, rules: rules.filter(isOfSyscalls) });
   }
 
   /**
@@ -61,14 +70,10 @@ export class Collector {
    * @throws ShikraError RULES_INVALID with every mistake, or PROBE_*
    */
   static async start(options: CollectorOptions, send: (message: FromCollector) => void): Promise<Collector> {
-    const read = await readRuleFiles(options.rulesFiles);
-    const { rules, problems } = loadRules(read.files);
-    const all = [...read.problems, ...problems];
-    const errors = all.filter((problem) => problem.severity === 'error');
-    if (errors.length > 0)
-      throw new ShikraError('RULES_INVALID', errors.map((problem) => `\n${formatProblem(problem)}`).join(''));
+    const { rules, errors, warnings } = await loadRulesFor(options);
+    if (errors.length > 0) throw new ShikraError('RULES_INVALID', errors.map((error) => `\n${error}`).join(''));
     const collector = new Collector(options, rules, send);
-    collector.#begin([...all, ...collector.#engine.ruleset.warnings].map((problem) => formatProblem(problem)));
+    collector.#begin([...warnings, ...collector.#engine.ruleset.warnings].map((problem) => formatProblem(problem)));
     return collector;
   }
 
@@ -80,6 +85,41 @@ export class Collector {
 
   sendStats(): void {
     this.#send({ type: 'stats', stats: this.#stats() });
+  }
+
+  /** Compiles new rules between the events, and swaps them in. Those that could not be loaded leave the old ones in force. */
+  async adopt(loaded: ReloadedRules): Promise<void> {
+    this.#send({ type: 'adopted', outcome: loaded.ok ? await this.#swap(loaded) : loaded });
+  }
+
+  async #swap({ rules, warnings }: Extract<ReloadedRules, { ok: true }>): Promise<ReloadOutcome> {
+    // The place stands in messages only, and those were written where the file is.
+    const checked = rules.filter(isOfSyscalls) as readonly unknown[] as readonly CheckedRule[];
+    const steps = Engine.inSteps({ ...this.#engineOptions, rules: checked });
+    let longestPauseMillis = 0;
+    let step = steps.next();
+    while (!step.done) {
+      const started = performance.now();
+      while (!step.done && performance.now() - started < COMPILE_MILLIS) step = steps.next();
+      longestPauseMillis = Math.max(longestPauseMillis, performance.now() - started);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
+    }
+    const started = performance.now();
+    const before = this.#engine;
+    const after = step.value.inherit(before);
+    try {
+      // Until the swap the old rules need what they needed, from then on the new ones what they need.
+      if (this.#stopAt === undefined) this.#source.want(wantedBy(before).union(wantedBy(after)));
+      this.#totals.add(before);
+      this.#engine = after;
+      if (this.#stopAt === undefined) this.#source.want(wantedBy(after));
+    } catch (error) {
+      if (!(error instanceof ShikraError)) throw error;
+      return { ok: false, errors: [error.message] };
+    }
+    longestPauseMillis = Math.max(longestPauseMillis, performance.now() - started);
+    return { ok: true, rules: this.#ruleNames(), warnings, longestPauseMillis };
   }
 
   /** Detaches, works through what the kernel left in the rings, as fast as the main thread takes it, sends the last detections. */
@@ -95,8 +135,7 @@ export class Collector {
   }
 
   #begin(warnings: readonly string[]): void {
-    const wanted = this.#engine.wanted(EVENT_TYPE_NAMES);
-    this.#source.load(wanted);
+    this.#source.load(wantedBy(this.#engine));
     this.#source.rehearse((event) => this.#engine.rehearse(event));
     this.#source.start(
       (event) => this.#engine.evaluate(event, this.#onMatch),
@@ -105,7 +144,7 @@ export class Collector {
     this.#ticker = setInterval(() => this.#source.tick(), TICK_MILLIS);
     this.#send({
       type: 'ready',
-      rules: this.#engine.ruleset.rules.map(({ name, priority, source }) => ({ name, priority, source })),
+      rules: this.#ruleNames(),
       eventTypes: [...COLLECTED_EVENT_TYPES],
       warnings,
     });
@@ -166,14 +205,25 @@ export class Collector {
     if (this.#pending.length >= this.#credit) this.#source.pause();
   }
 
+  #ruleNames(): LoadedRule[] {
+    return this.#engine.ruleset.rules.map(({ name, priority, source }) => ({ name, priority, source }));
+  }
+
   #stats(): CollectorStats {
-    const { ruleset, matches } = this.#engine;
     return {
       ...this.#source.stats(),
-      ruleMatches: Object.fromEntries(ruleset.rules.map((rule) => [rule.name, matches[rule.index]!])),
+      ...this.#totals.with(this.#engine),
       latency: this.#latency.snapshot(),
     };
   }
+}
+
+function wantedBy(engine: Engine<EventView>): ReadonlySet<string> {
+  return engine.wanted(EVENT_TYPE_NAMES);
+}
+
+function isOfSyscalls({ source }: { readonly source: string }): boolean {
+  return source === 'syscall';
 }
 
 function pick({

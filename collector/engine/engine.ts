@@ -2,8 +2,12 @@ import {
   type CheckedRule,
   type CompiledRule,
   compileRuleset,
+  createState,
   type Evaluator,
   type FieldResolver,
+  type Measurer,
+  type Meter,
+  type RuleState,
   type Ruleset,
 } from '../../rules/index.ts';
 
@@ -23,8 +27,22 @@ export interface EngineOptions<E> {
   readonly eventTypeNames: readonly string[];
   /** The event types that the source can deliver. */
   readonly collected: readonly string[];
-  /** `first`: an event makes at most one detection, of the first rule that matches. `all`: one of each. */
+  /**
+   * `first`: an event makes at most one detection, of the first rule that matches. `all`: one of each. Rules over several events come on top, as
+   * they are about more than this event.
+   */
   readonly matching: 'first' | 'all';
+  /** When an event happened, in nanoseconds: the clock of rules over several events. Default: now. */
+  readonly timeNs?: (event: E) => number;
+}
+
+/** Every so many events, on average, one is measured. */
+const MEASURE_EVERY = 1024;
+
+/** What a rule has cost so far, estimated from the events that were measured. */
+export interface RuleCost {
+  readonly evaluations: number;
+  readonly seconds: number;
 }
 
 /**
@@ -33,16 +51,59 @@ export interface EngineOptions<E> {
  */
 export class Engine<E extends SpelledEvent> {
   readonly ruleset: Ruleset<E>;
-  /** Matches by the rule's index. */
+  /** Detections by the rule's index. */
   readonly matches: Float64Array;
-  readonly #evaluators: readonly (Evaluator<E> | undefined)[];
+  readonly #evaluators: (Evaluator<E> | undefined)[] = [];
+  readonly #measurers: (Measurer<E> | undefined)[] = [];
+  readonly #meter: Meter;
+  readonly #untilMeasured = createIntervals();
+  #leftUntilMeasured = MEASURE_EVERY;
+  readonly #states: (RuleState | undefined)[];
+  readonly #timeNs: (event: E) => number;
   readonly #all: boolean;
+  readonly #hasMemory: boolean;
 
-  constructor(options: EngineOptions<E>) {
-    this.ruleset = compileRuleset(options.rules, options.resolver, options.collected);
+  /** Compiles everything at once, unless {@link inSteps} does. */
+  constructor(options: EngineOptions<E>, compileLater = false) {
+    const { rules, resolver, collected, matching, timeNs = () => Date.now() * 1e6 } = options;
+    this.ruleset = compileRuleset(rules, resolver, collected, { withMemory: true });
+    const { entries, singleCount } = this.ruleset;
     this.matches = new Float64Array(this.ruleset.rules.length);
-    this.#evaluators = options.eventTypeNames.map((name) => (name === '' ? undefined : this.ruleset.evaluator(name)));
-    this.#all = options.matching === 'all';
+    this.#meter = {
+      evaluations: new Float64Array(entries.length),
+      seconds: new Float64Array(entries.length),
+      weight: 0,
+    };
+    this.#states = this.ruleset.rules.map(({ memory }) => memory && createState(memory));
+    this.#timeNs = timeNs;
+    this.#all = matching === 'all';
+    this.#hasMemory = singleCount < this.ruleset.rules.length;
+    if (!compileLater) for (const _ of this.#compile(options.eventTypeNames));
+  }
+
+  /** The same in steps of a few milliseconds, for a thread that has events to look at in between. */
+  static *inSteps<E extends SpelledEvent>(options: EngineOptions<E>): Generator<undefined, Engine<E>> {
+    const engine = new Engine(options, true);
+    yield;
+    yield* engine.#compile(options.eventTypeNames);
+    return engine;
+  }
+
+  *#compile(eventTypeNames: readonly string[]): Generator<undefined, void> {
+    for (const name of eventTypeNames) {
+      if (name !== '') yield* this.ruleset.prepare(name);
+      this.#evaluators.push(name === '' ? undefined : this.ruleset.evaluator(name));
+      this.#measurers.push(name === '' ? undefined : this.ruleset.measurer(name));
+      yield;
+    }
+  }
+
+  /** Goes on where the engine that it replaces was: rules over several events that mean the same keep what they remember. */
+  inherit(before: Engine<E>): this {
+    const states = new Map(before.#states.map((state) => [state?.signature, state]));
+    for (const [rule, state] of this.#states.entries())
+      if (state !== undefined) this.#states[rule] = states.get(state.signature) ?? state;
+    return this;
   }
 
   /** evt.type of the events that some rule can match. */
@@ -60,15 +121,74 @@ export class Engine<E extends SpelledEvent> {
   evaluate(event: E, onMatch: OnMatch<E>): void {
     const evaluator = this.#evaluators[event.type];
     if (evaluator === undefined) return;
-    let index = this.#firstMatch(evaluator, event, 0);
+    if (--this.#leftUntilMeasured === 0) {
+      this.#measure(event, onMatch);
+      return;
+    }
+    const index = this.#firstMatch(evaluator, event, 0);
+    if (index >= 0) this.#goOn(evaluator, event, index, onMatch);
+  }
+
+  /** What each rule has cost: steps of sequences count for their rule. */
+  costs(): RuleCost[] {
+    const costs = this.ruleset.rules.map(() => ({ evaluations: 0, seconds: 0 }));
+    for (const [index, { rule }] of this.ruleset.entries.entries()) {
+      costs[rule]!.evaluations += this.#meter.evaluations[index]!;
+      costs[rule]!.seconds += this.#meter.seconds[index]!;
+    }
+    return costs;
+  }
+
+  /** Of the rules over several events, by the rule's index: the keys that they remember, and how many they had to forget too early. */
+  memory(): { readonly rule: number; readonly keys: number; readonly evicted: number }[] {
+    return this.#states.flatMap((state, rule) =>
+      state === undefined ? [] : [{ rule, keys: state.size, evicted: state.evicted }],
+    );
+  }
+
+  /** From the first entry that matches on. */
+  #goOn(evaluator: Evaluator<E>, event: E, first: number, onMatch: OnMatch<E>): void {
+    const { rules, singleCount } = this.ruleset;
+    let index = first;
     while (index >= 0) {
-      this.matches[index] = this.matches[index]! + 1;
-      onMatch(this.ruleset.rules[index]!, event);
-      index = this.#all ? this.#firstMatch(evaluator, event, index + 1) : -1;
+      let from = index + 1;
+      if (index >= singleCount) {
+        this.#remember(event, index, onMatch);
+      } else {
+        this.ruleset.count = 1;
+        this.matches[index] = this.matches[index]! + 1;
+        onMatch(rules[index]!, event);
+        if (!this.#all) {
+          if (!this.#hasMemory) return;
+          from = singleCount;
+        }
+      }
+      index = this.#firstMatch(evaluator, event, from);
     }
   }
 
-  /** The first rule from an index on that matches any spelling; leaves that spelling in force. */
+  /** A condition of a rule over several events holds. */
+  #remember(event: E, entry: number, onMatch: OnMatch<E>): void {
+    const { rule, step } = this.ruleset.entries[entry]!;
+    const compiled = this.ruleset.rules[rule]!;
+    const count = this.#states[rule]!.match(compiled.memory!.keyOf(event), this.#timeNs(event), step);
+    if (count === 0) return;
+    this.ruleset.count = count;
+    this.matches[rule] = this.matches[rule]! + 1;
+    onMatch(compiled, event);
+  }
+
+  /** One event that stands for all since the last one that was measured. */
+  #measure(event: E, onMatch: OnMatch<E>): void {
+    this.#leftUntilMeasured = this.#untilMeasured();
+    this.#meter.weight = MEASURE_EVERY;
+    const measurer = this.#measurers[event.type]!;
+    const measured: Evaluator<E> = (each, from) => measurer(each, from, this.#meter);
+    const index = this.#firstMatch(measured, event, 0);
+    if (index >= 0) this.#goOn(measured, event, index, onMatch);
+  }
+
+  /** The first entry from an index on that matches any spelling; leaves that spelling in force. */
   #firstMatch(evaluator: Evaluator<E>, event: E, from: number): number {
     event.spelling = 0;
     let best = evaluator(event, from);
@@ -84,4 +204,15 @@ export class Engine<E extends SpelledEvent> {
     event.spelling = bestSpelling;
     return best;
   }
+}
+
+/** Varying numbers of events, so that a program that does the same thousand calls again and again is not always measured at the same one. */
+function createIntervals(): () => number {
+  let state = 0x9e3779b9;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return MEASURE_EVERY / 2 + ((state >>> 0) % MEASURE_EVERY);
+  };
 }

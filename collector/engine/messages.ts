@@ -1,12 +1,13 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Detection } from '../detection/detection.ts';
 import type { Priority } from '../detection/priority.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
+import type { RulesRequest } from './load-rules.ts';
+import type { ReloadOutcome } from './reloader.ts';
 
 /** What the collector thread is started with. */
-export interface CollectorOptions {
-  /** Files and folders, checked to exist by the main thread. */
-  readonly rulesFiles: readonly string[];
+export interface CollectorOptions extends RulesRequest {
   readonly ruleMatching: 'first' | 'all';
   readonly ringPreset: number;
   readonly cpusPerRing: number;
@@ -30,6 +31,8 @@ export type FromCollector =
     }
   | { readonly type: 'detections'; readonly detections: readonly Detection[] }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
+  /** The answer to `adopt`. */
+  | { readonly type: 'adopted'; readonly outcome: ReloadOutcome }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly detail: string }
   /** After `stop`: every event seen before it has been evaluated, but for those in so many bytes; every detection has been sent. */
   | { readonly type: 'stopped'; readonly stats: CollectorStats; readonly leftBytes: number };
@@ -41,5 +44,7 @@ export type ToCollector =
   /** So many detections have been taken over: the collector sends on credit, and waits when it has none left. */
   | { readonly type: 'taken'; readonly count: number }
   | { readonly type: 'stats' }
+  /** New rules come out of the port, or why there are none. */
+  | { readonly type: 'adopt'; readonly port: MessagePort }
   /** Detaches and works through what is in the rings, for so long at most. */
   | { readonly type: 'stop'; readonly limitMillis: number };

@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
+import type { ReloadOutcome } from './reloader.ts';
 
 type MessageOf<Type extends FromCollector['type']> = Extract<FromCollector, { type: Type }>;
 
@@ -21,6 +22,7 @@ export class CollectorThread {
   readonly #stopped = Promise.withResolvers<number | undefined>();
   #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
   #listeners: Listeners | undefined;
+  #onAdopted: (outcome: ReloadOutcome) => void = () => {};
 
   constructor() {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
@@ -46,6 +48,14 @@ export class CollectorThread {
 
   send(message: ToCollector): void {
     this.#worker.postMessage(message);
+  }
+
+  /** Swaps the rules for those that come out of the port, between two events. One at a time. */
+  adopt(port: MessagePort): Promise<ReloadOutcome> {
+    const { promise, resolve } = Promise.withResolvers<ReloadOutcome>();
+    this.#onAdopted = resolve;
+    this.#worker.postMessage({ type: 'adopt', port } satisfies ToCollector, [port]);
+    return promise;
   }
 
   /** @returns the bytes of events that it had no time for; undefined if it did not answer */
@@ -75,6 +85,9 @@ export class CollectorThread {
         break;
       case 'stats':
         this.#listeners?.onStats(message);
+        break;
+      case 'adopted':
+        this.#onAdopted(message.outcome);
         break;
       case 'ready':
         this.#state = 'running';

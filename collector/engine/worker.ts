@@ -1,8 +1,9 @@
-/** The collector's thread: waits for `begin`, then for `taken`, `stats` and `stop`; what it says itself is {@link FromCollector}. */
+/** The collector's thread: waits for `begin`, then for `taken`, `stats`, `adopt` and `stop`; what it says itself is {@link FromCollector}. */
 import { parentPort } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import { Collector } from './collector.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
+import type { ReloadedRules } from './reload-worker.ts';
 
 const port = parentPort!;
 const send = (message: FromCollector): void => port.postMessage(message);
@@ -27,6 +28,12 @@ port.on('message', (message: ToCollector) => {
       break;
     case 'stats':
       collector?.sendStats();
+      break;
+    case 'adopt':
+      message.port.once('message', (rules: ReloadedRules) => {
+        message.port.close();
+        void collector?.adopt(rules);
+      });
       break;
     case 'stop':
       void collector?.stop(message.limitMillis).then(() => port.close());

@@ -11,6 +11,17 @@ export const LATENCY_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const;
 
+/** What one rule did, and what that cost. */
+export interface RuleStats {
+  /** Times that it fired. */
+  readonly matches: number;
+  /** Events that its conditions were evaluated on, and how long that took: estimates from one event in a thousand. */
+  readonly evaluations: number;
+  readonly seconds: number;
+  /** Of a rule over several events: keys remembered now, and those pushed out before their time. */
+  readonly memory: { readonly keys: number; readonly evicted: number } | undefined;
+}
+
 /**
  * What the collector thread knows of itself. Every count is cumulative since start; the main thread turns differences into metrics.
  */
@@ -24,8 +35,8 @@ export interface CollectorStats {
     readonly cpu: number;
     readonly count: number;
   }[];
-  /** By rule name. */
-  readonly ruleMatches: Readonly<Record<string, number>>;
+  /** By rule name; rules that a reload took away keep what they had. */
+  readonly rules: Readonly<Record<string, RuleStats>>;
   readonly rings: readonly { readonly cpu: number; readonly capacityBytes: number; readonly usedBytes: number }[];
   readonly processTable: {
     readonly size: number;

@@ -28,6 +28,30 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: ['rule', 'priority', 'source'],
   },
+  ruleEvaluations: {
+    name: 'shikra_rule_evaluations_total',
+    help: 'Events that a rule was evaluated on; an estimate, from about one event in 1024.',
+    type: 'counter',
+    labels: ['rule'],
+  },
+  ruleTime: {
+    name: 'shikra_rule_time_seconds_total',
+    help: 'Time spent evaluating a rule; an estimate, from about one event in 1024. What several rules share counts for the first of them.',
+    type: 'counter',
+    labels: ['rule'],
+  },
+  ruleKeys: {
+    name: 'shikra_rule_keys',
+    help: 'Keys (such as sessions or containers) that a rule over several events remembers.',
+    type: 'gauge',
+    labels: ['rule'],
+  },
+  ruleKeysEvicted: {
+    name: 'shikra_rule_keys_evicted_total',
+    help: 'Keys that a rule over several events had to forget before their time: it may have missed something.',
+    type: 'counter',
+    labels: ['rule'],
+  },
   detections: {
     name: 'shikra_detections_total',
     help: "Detections that entered the pipeline, the agent's own included.",
@@ -134,11 +158,11 @@ export const METRIC_TABLE = {
     labels: ['exporter'],
   },
   rulesLoaded: { name: 'shikra_rules_loaded', help: 'Rules that are loaded and enabled.', type: 'gauge', labels: [] },
-  reloads: {
-    name: 'shikra_reloads_total',
-    help: 'Reloads of rules or configuration, by result.',
+  rulesReload: {
+    name: 'shikra_rules_reload_total',
+    help: 'Reloads of the rules. After a failure the rules from before are in force.',
     type: 'counter',
-    labels: ['result'],
+    labels: ['outcome'],
   },
   buildInfo: {
     name: 'shikra_build_info',

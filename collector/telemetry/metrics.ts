@@ -1,6 +1,12 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { PRIORITIES } from '../detection/priority.ts';
-import { type CollectorStats, DROP_REASONS, EVENT_CLASSES, LATENCY_BUCKETS_SECONDS } from './collector-stats.ts';
+import {
+  type CollectorStats,
+  DROP_REASONS,
+  EVENT_CLASSES,
+  LATENCY_BUCKETS_SECONDS,
+  type RuleStats,
+} from './collector-stats.ts';
 import { CumulativeHistogram } from './cumulative-histogram.ts';
 import { METRIC_TABLE, type MetricKey, type MetricRow } from './metric-table.ts';
 
@@ -63,10 +69,12 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
     ...instruments,
     registry,
     declareRules(list) {
-      rules.clear();
+      // Those of before stay known: the last of their counts may still be on their way.
       for (const rule of list) {
         rules.set(rule.name, rule);
         instruments.ruleMatches.inc({ rule: rule.name, priority: rule.priority, source: rule.source }, 0);
+        instruments.ruleEvaluations.inc({ rule: rule.name }, 0);
+        instruments.ruleTime.inc({ rule: rule.name }, 0);
       }
       instruments.rulesLoaded.set(list.length);
     },
@@ -104,7 +112,7 @@ function initialise(metrics: Counters & Gauges): void {
   for (const priority of PRIORITIES) for (const source of SOURCES) metrics.detections.inc({ priority, source }, 0);
   for (const outcome of STORE_OUTCOMES) metrics.storeRecords.inc({ outcome }, 0);
   for (const operation of ['write', 'read', 'retention']) metrics.storeErrors.inc({ operation }, 0);
-  for (const result of ['success', 'failure']) metrics.reloads.inc({ result }, 0);
+  for (const outcome of ['success', 'failure']) metrics.rulesReload.inc({ outcome }, 0);
 }
 
 /** Turns the collector's cumulative counts into steps of counters. */
@@ -129,10 +137,7 @@ class StatsRecorder {
       const step = this.#step(`drop ${drop.reason} ${drop.class} ${drop.cpu}`, drop.count);
       metrics.eventsDropped.inc({ reason: drop.reason, class: drop.class }, step);
     }
-    for (const [rule, count] of Object.entries(stats.ruleMatches)) {
-      const { priority = 'unknown', source = 'unknown' } = this.#rules.get(rule) ?? {};
-      metrics.ruleMatches.inc({ rule, priority, source }, this.#step(`rule ${rule}`, count));
-    }
+    for (const [rule, each] of Object.entries(stats.rules)) this.#recordRule(rule, each);
     for (const ring of stats.rings) {
       metrics.ringUsed.set({ cpu: String(ring.cpu) }, ring.usedBytes);
       metrics.ringCapacity.set({ cpu: String(ring.cpu) }, ring.capacityBytes);
@@ -145,6 +150,17 @@ class StatsRecorder {
     metrics.processTableMissed.inc(this.#step('missed', missed));
     const buckets = stats.latency.counts.map((count, index) => this.#step(`latency ${index}`, count));
     metrics.detectionLatency.add(buckets, this.#step('latency sum', stats.latency.sumSeconds));
+  }
+
+  #recordRule(rule: string, { matches, evaluations, seconds, memory }: RuleStats): void {
+    const metrics = this.#metrics;
+    const { priority = 'unknown', source = 'unknown' } = this.#rules.get(rule) ?? {};
+    metrics.ruleMatches.inc({ rule, priority, source }, this.#step(`rule ${rule}`, matches));
+    metrics.ruleEvaluations.inc({ rule }, this.#step(`evaluations ${rule}`, evaluations));
+    metrics.ruleTime.inc({ rule }, this.#step(`time ${rule}`, seconds));
+    if (memory === undefined && !this.#last.has(`evicted ${rule}`)) return;
+    metrics.ruleKeys.set({ rule }, memory?.keys ?? 0);
+    metrics.ruleKeysEvicted.inc({ rule }, this.#step(`evicted ${rule}`, memory?.evicted ?? 0));
   }
 
   #step(key: string, count: number): number {

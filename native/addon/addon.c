@@ -149,8 +149,8 @@ static napi_value js_open(napi_env env, napi_callback_info info)
 	    !get_bytes(env, argument, "interests", (void **)&options.interests, &options.interests_bytes) ||
 	    !get_number(env, argument, "ringBytes", &options.ring_bytes) || !get_number(env, argument, "cpusPerRing", &options.cpus_per_ring) ||
 	    !get_number(env, argument, "wakeupBytes", &options.wakeup_bytes) || !get_number(env, argument, "env", &options.env) ||
-	    !get_number(env, argument, "families", &options.families))
-		return throw_misuse(env, "open: expected {object, interests, ringBytes, cpusPerRing, wakeupBytes, env, families}");
+	    !get_number(env, argument, "wantsCalls", &options.wants_calls))
+		return throw_misuse(env, "open: expected {object, interests, ringBytes, cpusPerRing, wakeupBytes, env, wantsCalls}");
 	handle = calloc(1, sizeof(*handle));
 	if (!handle)
 		return throw_misuse(env, "open: out of memory");
@@ -209,6 +209,29 @@ static napi_value js_attach(napi_env env, napi_callback_info info)
 		handle->notify = NULL;
 		return throw_probe_error(env, &error);
 	}
+	return NULL;
+}
+
+/* want(probe, interests: Uint8Array, wantsCalls: boolean): replaces the table of interests while the probe runs. */
+static napi_value js_want(napi_env env, napi_callback_info info)
+{
+	struct probe_error error = {};
+	struct handle *handle;
+	napi_typedarray_type type;
+	napi_value arguments[3];
+	size_t count = 3, size;
+	void *interests;
+	bool wants_calls;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, arguments, NULL, NULL));
+	handle = handle_of(env, arguments[0]);
+	if (!handle)
+		return NULL;
+	if (napi_get_typedarray_info(env, arguments[1], &type, &size, &interests, NULL, NULL) != napi_ok || type != napi_uint8_array)
+		return throw_misuse(env, "want: expected the table's bytes");
+	CHECK(env, napi_get_value_bool(env, arguments[2], &wants_calls));
+	if (!probe_want(handle->probe, interests, size, wants_calls, &error))
+		return throw_probe_error(env, &error);
 	return NULL;
 }
 
@@ -356,7 +379,7 @@ static napi_value js_test(napi_env env, napi_callback_info info)
 NAPI_MODULE_INIT()
 {
 	static const struct { const char *name; napi_callback function; } functions[] = {
-		{ "open", js_open }, { "rings", js_rings }, { "attach", js_attach }, { "detach", js_detach }, { "advance", js_advance },
+		{ "open", js_open }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
 		{ "drops", js_drops }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
 	};
 

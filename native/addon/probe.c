@@ -40,7 +40,8 @@ struct probe {
 	struct ring rings[RINGS_MAX];
 	uint32_t ring_count;
 	uint32_t ring_bytes;
-	uint32_t families;
+	bool wants_calls; /* some rule asks for system calls: sys_exit is hooked */
+	bool hooks_calls;
 	long page_bytes;
 	int cpus;
 	int epoll_fd;
@@ -117,29 +118,15 @@ static bool set_section(struct bpf_object *object, const char *section, const vo
 	return map && !bpf_map__set_initial_value(map, bytes, size);
 }
 
-static bool set_autoload(struct bpf_object *object, uint32_t families)
-{
-	for (int family = 0; family < FAMILIES; family++) {
-		struct bpf_program *program;
-
-		if (!family_programs[family])
-			continue;
-		program = bpf_object__find_program_by_name(object, family_programs[family]);
-		if (!program || bpf_program__set_autoload(program, families >> family & 1))
-			return false;
-	}
-	return true;
-}
-
-/* Program array slots hold file descriptors, which exist after loading. */
-static bool fill_families(struct probe *probe, uint32_t families)
+/* Program array slots hold file descriptors, which exist after loading. Every family: rules that come later may want another one. */
+static bool fill_families(struct probe *probe)
 {
 	int map = bpf_object__find_map_fd_by_name(probe->object, "families");
 
 	for (uint32_t family = 0; family < FAMILIES; family++) {
 		int fd;
 
-		if (!family_programs[family] || !(families >> family & 1))
+		if (!family_programs[family])
 			continue;
 		fd = bpf_program__fd(bpf_object__find_program_by_name(probe->object, family_programs[family]));
 		if (fd < 0 || bpf_map_update_elem(map, &family, &fd, BPF_ANY))
@@ -216,10 +203,6 @@ static bool load(struct probe *probe, const struct probe_options *options, struc
 		fail(error, "open", errno, "the object cannot be read: %s", strerror(errno));
 		return false;
 	}
-	if (!set_autoload(probe->object, options->families)) {
-		fail(error, "open", EINVAL, "the object lacks a program of its families");
-		return false;
-	}
 	if (bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "scratches"), probe->cpus) ||
 	    !set_section(probe->object, ".rodata.settings", &settings, sizeof(settings)) ||
 	    !set_section(probe->object, ".data.interests", options->interests, options->interests_bytes)) {
@@ -231,7 +214,7 @@ static bool load(struct probe *probe, const struct probe_options *options, struc
 		fail(error, "load", result, "the kernel refused the programs: %s", strerror(-result));
 		return false;
 	}
-	if (!fill_families(probe, options->families)) {
+	if (!fill_families(probe)) {
 		fail(error, "load", errno, "the programs could not be joined: %s", strerror(errno));
 		return false;
 	}
@@ -250,7 +233,7 @@ struct probe *probe_open(const struct probe_options *options, struct probe_error
 	probe->page_bytes = sysconf(_SC_PAGESIZE);
 	probe->cpus = libbpf_num_possible_cpus();
 	probe->ring_bytes = options->ring_bytes;
-	probe->families = options->families;
+	probe->wants_calls = options->wants_calls;
 	probe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	probe->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring)
@@ -304,28 +287,73 @@ static void *watch(void *argument)
 	}
 }
 
+static bool hook(struct probe *probe, const char *name, struct probe_error *error)
+{
+	struct bpf_link *link = bpf_program__attach(bpf_object__find_program_by_name(probe->object, name));
+
+	if (!link) {
+		fail(error, "attach", errno, "%s could not be attached: %s", name, strerror(errno));
+		return false;
+	}
+	probe->links[probe->link_count++] = link;
+	return true;
+}
+
+static bool hook_calls(struct probe *probe, struct probe_error *error)
+{
+	probe->hooks_calls = hook(probe, "dispatch_sys_exit", error);
+	return probe->hooks_calls;
+}
+
+/*
+ * The table is written where the kernel reads it, an entry at a time: a system call meets its old entry or its new one. Once hooked, sys_exit stays so:
+ * with an empty table it costs some nanoseconds.
+ */
+bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(probe->object, ".data.interests");
+	uint32_t *entries;
+
+	_Static_assert(sizeof(struct interest) == sizeof(*entries), "an entry is one word");
+	log_into(error);
+	if (!map || bpf_map__value_size(map) != bytes) {
+		fail(error, "want", EINVAL, "the table of interests is not what this addon was built for");
+		return false;
+	}
+	entries = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (entries == MAP_FAILED) {
+		fail(error, "want", errno, "the table of interests could not be reached: %s", strerror(errno));
+		return false;
+	}
+	for (size_t i = 0; i < bytes / sizeof(*entries); i++) {
+		uint32_t entry;
+
+		memcpy(&entry, (const char *)interests + i * sizeof(entry), sizeof(entry));
+		__atomic_store_n(&entries[i], entry, __ATOMIC_RELEASE);
+	}
+	munmap(entries, bytes);
+	probe->wants_calls = wants_calls;
+	return !wants_calls || probe->hooks_calls || !probe->thread_runs || hook_calls(probe, error);
+}
+
 bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error)
 {
-	static const char *const hooks[] = { "collect_fork", "collect_exec", "collect_exit", "dispatch_sys_exit" };
+	static const char *const hooks[] = { "collect_fork", "collect_exec", "collect_exit" };
 	struct epoll_event stop = { .events = EPOLLIN, .data.fd = probe->stop_fd };
 
 	log_into(error);
 	probe->notify = notify;
 	probe->context = context;
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
-		struct bpf_link *link;
-
-		/* rules about processes alone ask nothing of other system calls: none is slowed down */
-		if (!probe->families && !strcmp(hooks[i], "dispatch_sys_exit"))
-			continue;
-		link = bpf_program__attach(bpf_object__find_program_by_name(probe->object, hooks[i]));
-
-		if (!link) {
-			fail(error, "attach", errno, "%s could not be attached: %s", hooks[i], strerror(errno));
+		if (!hook(probe, hooks[i], error)) {
 			probe_stop(probe);
 			return false;
 		}
-		probe->links[probe->link_count++] = link;
+	}
+	/* rules about processes alone ask nothing of other system calls: none is slowed down */
+	if (probe->wants_calls && !hook_calls(probe, error)) {
+		probe_stop(probe);
+		return false;
 	}
 	if (epoll_ctl(probe->epoll_fd, EPOLL_CTL_ADD, probe->stop_fd, &stop) || pthread_create(&probe->thread, NULL, watch, probe)) {
 		fail(error, "attach", errno, "the ring's thread could not be started: %s", strerror(errno));
@@ -459,6 +487,7 @@ void probe_stop(struct probe *probe)
 	log_into(NULL);
 	while (probe->link_count > 0)
 		bpf_link__destroy(probe->links[--probe->link_count]);
+	probe->hooks_calls = false;
 	if (probe->thread_runs) {
 		uint64_t one = 1;
 

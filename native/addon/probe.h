@@ -18,7 +18,7 @@ struct probe_options {
 	size_t object_bytes;
 	const void *interests; /* initial content of the object's table `interests` */
 	size_t interests_bytes;
-	uint32_t families; /* bit n: family n is wanted */
+	uint32_t wants_calls; /* 1: some system call is in interests */
 	uint32_t ring_bytes; /* of each ring: a power of two, a multiple of the page size */
 	uint32_t cpus_per_ring;
 	uint32_t wakeup_bytes;
@@ -47,6 +47,8 @@ uint32_t probe_ring_count(const struct probe *probe);
 void *probe_ring_data(const struct probe *probe, uint32_t ring, size_t *bytes);
 /* Attaches, and starts the thread that calls notify when records wait. */
 bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error);
+/* Replaces the table of interests while the probe runs. False and *error on failure: then the old one may be in force in part. */
+bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error);
 /* Gives back what was read, says how far complete records reach: (read, complete) for each ring. True if any ring has records. */
 bool probe_advance(struct probe *probe, double *positions);
 /* What to add to a time of CLOCK_BOOTTIME to get wall clock. */

@@ -1,11 +1,14 @@
 import { CONTAINER_FIELDS, K8S_FIELDS } from './container.ts';
 import { EVT_FIELDS, PATH_ARGUMENTS } from './evt.ts';
 import { FD_FIELDS } from './fd.ts';
-import type { FieldDefinition } from './field.ts';
+import { type FieldDefinition, field } from './field.ts';
 import { FS_PATH_FIELDS } from './fs-path.ts';
 import { JSON_FIELDS, K8S_AUDIT_FIELDS } from './k8s-audit.ts';
 import { PROC_FIELDS } from './proc.ts';
 import { USER_FIELDS } from './user.ts';
+
+/** What a threshold counted: known when a rule fires, and only then. */
+export const COUNT_FIELD = 'shikra.count';
 
 /** Every field that a rule can name, by name. Whether a source collects it is for its resolver to say. */
 export const FIELDS: ReadonlyMap<string, FieldDefinition> = new Map(
@@ -19,6 +22,7 @@ export const FIELDS: ReadonlyMap<string, FieldDefinition> = new Map(
     ...K8S_FIELDS,
     ...K8S_AUDIT_FIELDS,
     ...JSON_FIELDS,
+    field(COUNT_FIELD, 'UINT64', 'in outputs: how many matches a rule with a threshold counted; 1 for other rules'),
   ].map((definition) => [definition.name, definition]),
 );
 

@@ -2,6 +2,7 @@ import { PRIORITIES, type Priority, parsePriority } from '../../collector/detect
 import { nearNames } from '../fields/near.ts';
 import { type ExceptionEntry, mergeExceptions, readExceptions } from './exceptions.ts';
 import type { ProblemList } from './problems.ts';
+import { type SequenceEntry, SeveralEventsReader, type ThresholdEntry } from './several.ts';
 import { joinTexts, type MappedText, type Place, textAt } from './source.ts';
 import { compareVersions, type PluginVersions, requirementMistake } from './versions.ts';
 import { YamlNode } from './yaml.ts';
@@ -38,6 +39,8 @@ export interface RuleEntry {
   skipIfUnknownFilter: boolean;
   capture: boolean;
   captureDurationMillis: number;
+  threshold: ThresholdEntry | undefined;
+  sequence: SequenceEntry | undefined;
 }
 
 export interface CollectOptions {
@@ -70,6 +73,8 @@ const KEYS: Record<(typeof ITEM_KINDS)[number], readonly string[]> = {
     'skip-if-unknown-filter',
     'capture',
     'capture_duration',
+    'threshold',
+    'sequence',
     'append',
     'override',
   ],
@@ -95,6 +100,8 @@ const REPLACEABLE = {
     'enabled',
     'warn_evttypes',
     'skip-if-unknown-filter',
+    'threshold',
+    'sequence',
   ],
 };
 
@@ -234,7 +241,9 @@ export class Collector {
       return;
     }
     const changes = overrides.size > 0;
-    const onlySwitches = !['condition', 'output', 'desc', 'priority'].some((key) => fields.has(key));
+    const onlySwitches = !['condition', 'output', 'desc', 'priority', 'threshold', 'sequence'].some((key) =>
+      fields.has(key),
+    );
     if (before === undefined && (changes || (onlySwitches && fields.has('enabled')))) {
       const how = changes ? 'changed' : "given an 'enabled' key";
       this.#error(
@@ -265,13 +274,21 @@ export class Collector {
 
   #defineRule(name: string, place: Place, fields: Fields, source: string, ruleset: string): void {
     const what = `rule '${name}'`;
-    const condition = this.#mapped(fields, 'condition', what, place, name);
+    const several = this.#severalEvents(fields, name, fields.has('condition'));
+    // A sequence may hold the last step too; then the rule needs no condition beside it.
+    const lastStep = fields.has('condition') ? undefined : several?.sequence?.steps.at(-1);
+    const condition =
+      lastStep ??
+      (fields.has('sequence') && !fields.has('condition')
+        ? undefined
+        : this.#mapped(fields, 'condition', what, place, name));
     const output = this.#mapped(fields, 'output', what, place, name);
     const description = this.#mapped(fields, 'desc', what, place, name)?.text;
     const priority = this.#priority(fields, name, place);
     const tags = this.#texts(fields, 'tags', what, true) ?? [];
     const exceptions = this.#exceptions(fields, name);
     if (condition === undefined || output === undefined || description === undefined || priority === undefined) return;
+    if (several === undefined) return;
     this.rules.set(name, {
       name,
       place,
@@ -288,7 +305,33 @@ export class Collector {
       skipIfUnknownFilter: this.#flag(fields, 'skip-if-unknown-filter', name, false),
       capture: this.#flag(fields, 'capture', name, false),
       captureDurationMillis: this.#milliseconds(fields, 'capture_duration', name),
+      threshold: several.threshold,
+      sequence:
+        several.sequence && lastStep !== undefined
+          ? { ...several.sequence, steps: several.sequence.steps.slice(0, -1) }
+          : several.sequence,
     });
+  }
+
+  /** `threshold` or `sequence`; undefined if there is a mistake in them. */
+  #severalEvents(
+    fields: Fields,
+    rule: string,
+    hasCondition: boolean,
+  ): { threshold: ThresholdEntry | undefined; sequence: SequenceEntry | undefined } | undefined {
+    const [threshold, sequence] = [fields.get('threshold'), fields.get('sequence')];
+    if (threshold !== undefined && sequence !== undefined) {
+      const message = "a rule cannot have both 'threshold' and 'sequence'";
+      this.#error('LOAD_ERR_YAML_VALIDATE', message, sequence.keyNode.place, 'two rules', rule);
+      return undefined;
+    }
+    const reader = new SeveralEventsReader(rule, this.#problems);
+    const read = {
+      threshold: threshold && reader.threshold(threshold.value),
+      sequence: sequence && reader.sequence(sequence.value, hasCondition),
+    };
+    const failed = (threshold !== undefined && !read.threshold) || (sequence !== undefined && !read.sequence);
+    return failed ? undefined : read;
   }
 
   /** Appends first, then replacements. */
@@ -327,6 +370,13 @@ export class Collector {
     if (replaced('warn_evttypes')) rule.warnEventTypes = this.#flag(fields, 'warn_evttypes', name, true);
     if (replaced('skip-if-unknown-filter')) {
       rule.skipIfUnknownFilter = this.#flag(fields, 'skip-if-unknown-filter', name, false);
+    }
+    if (replaced('threshold') || replaced('sequence')) {
+      const several = this.#severalEvents(fields, name, true);
+      if (several !== undefined) {
+        rule.threshold = several.threshold;
+        rule.sequence = several.sequence;
+      }
     }
     if (replaced('capture')) rule.capture = this.#flag(fields, 'capture', name, false);
     if (replaced('capture_duration')) rule.captureDurationMillis = this.#milliseconds(fields, 'capture_duration', name);

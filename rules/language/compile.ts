@@ -1,17 +1,19 @@
 import type { Priority } from '../../collector/detection/priority.ts';
+import { FIELDS } from '../fields/catalogue.ts';
 import { nearNames } from '../fields/near.ts';
 import type { Expression, MacroReference } from './ast.ts';
-import { checkExpression, type Finding, findingOf } from './check.ts';
+import { checkExpression, checkOperand, type Finding, findingOf } from './check.ts';
 import type { Collector, MacroEntry, RuleEntry } from './collect.ts';
 import { eventTypesOf } from './event-types.ts';
 import { withExceptions } from './exceptions.ts';
 import { expandLists, type ListDefinition, listItemText } from './lists.ts';
 import { type OutputFormat, parseOutput } from './output.ts';
-import { DEEPEST, parseCondition } from './parse.ts';
+import { DEEPEST, parseCondition, parseOperand } from './parse.ts';
 import type { ProblemList } from './problems.ts';
 import { SyntaxProblem } from './scan.ts';
+import type { KeyEntry } from './several.ts';
 import type { MappedText, Place } from './source.ts';
-import type { TypedExpression } from './typed.ts';
+import type { TypedExpression, TypedOperand } from './typed.ts';
 
 /** A rule that is right: its condition typed and without macros, its output cut at its fields. Every back end starts from this. */
 export interface CheckedRule {
@@ -31,7 +33,36 @@ export interface CheckedRule {
   readonly output: OutputFormat;
   readonly capture: boolean;
   readonly captureDurationMillis: number;
+  /** It fires when so many events fulfil the condition. */
+  readonly threshold: CheckedThreshold | undefined;
+  /** It fires when the condition holds after other events did. */
+  readonly sequence: CheckedSequence | undefined;
   readonly place: Place;
+}
+
+/** A field by which events belong together. */
+export interface CheckedKey {
+  readonly text: string;
+  readonly operand: TypedOperand;
+}
+
+export interface CheckedThreshold {
+  readonly count: number;
+  readonly windowNs: number;
+  readonly by: readonly CheckedKey[];
+}
+
+export interface CheckedSequence {
+  readonly withinNs: number;
+  readonly by: readonly CheckedKey[];
+  /** Those before the rule's own condition. */
+  readonly steps: readonly CheckedStep[];
+}
+
+export interface CheckedStep {
+  readonly conditionText: string;
+  readonly condition: TypedExpression;
+  readonly eventTypes: ReadonlySet<string> | undefined;
 }
 
 /** Past so much text, its lists put in, a condition would take seconds and hundreds of megabytes to read. */
@@ -90,11 +121,29 @@ export class Compiler {
     const output = parseOutput(outputSource.text, (finding) =>
       outputFindings.push({ finding, place: outputSource.place(finding.span) }),
     );
-    const findings = [...(checked?.findings ?? []), ...outputFindings];
+    const by = rule.threshold?.by ?? rule.sequence?.by ?? [];
+    const keyFindings: PlacedFinding[] = [];
+    const keys = by.map((key) => checkKey(key, (finding) => keyFindings.push({ finding, place: key.place })));
+    const steps = rule.sequence?.steps.map((step) => this.#checkStep(step, rule)) ?? [];
+    const stepFindings = steps.flatMap((step) => step?.findings ?? []);
+    const findings = [...stepFindings, ...(checked?.findings ?? []), ...outputFindings, ...keyFindings];
     const failed = this.#report(findings, rule);
     if (failed || checked?.condition === undefined) return undefined;
+    const checkedSteps = steps.map((step) => step?.checked).filter((step) => step !== undefined);
+    if (checkedSteps.length < steps.length) return undefined;
+    if (checkedSteps.at(-1)?.conditionText === source.text.trim()) {
+      const message = 'the last step says what the condition of the rule says, which comes after it';
+      this.#problems.add('LOAD_ERR_VALIDATE', message, rule.sequence!.steps.at(-1)!.place({ start: 0, end: 1 }), {
+        rule: rule.name,
+        expected: 'no condition beside the steps, or steps without the last',
+      });
+      return undefined;
+    }
     const eventTypes = eventTypesOf(checked.condition);
-    this.#warnEventTypes(rule, eventTypes);
+    this.#warnEventTypes(rule, rule.condition, eventTypes);
+    for (const [index, step] of checkedSteps.entries())
+      this.#warnEventTypes(rule, rule.sequence!.steps[index]!, step.eventTypes);
+    const checkedKeys = keys.filter((key) => key !== undefined);
     return {
       name: rule.name,
       description: rule.description,
@@ -109,8 +158,26 @@ export class Compiler {
       output,
       capture: rule.capture,
       captureDurationMillis: rule.captureDurationMillis,
+      threshold: rule.threshold && {
+        count: rule.threshold.count,
+        windowNs: rule.threshold.windowNs,
+        by: checkedKeys,
+      },
+      sequence: rule.sequence && { withinNs: rule.sequence.withinNs, by: checkedKeys, steps: checkedSteps },
       place: rule.place,
     };
+  }
+
+  #checkStep(
+    step: MappedText,
+    rule: RuleEntry,
+  ): { checked: CheckedStep | undefined; findings: readonly PlacedFinding[] } | undefined {
+    const text = this.#expand(step);
+    const expression = this.#parse(text, rule.name, true);
+    if (expression === undefined) return undefined;
+    const { condition, findings } = this.#check(expression, text, Number.POSITIVE_INFINITY);
+    if (condition === undefined) return { checked: undefined, findings };
+    return { checked: { conditionText: step.text.trim(), condition, eventTypes: eventTypesOf(condition) }, findings };
   }
 
   /** @returns true if the rule cannot be used */
@@ -250,11 +317,11 @@ export class Compiler {
     return resolved;
   }
 
-  #warnEventTypes(rule: RuleEntry, eventTypes: ReadonlySet<string> | undefined): void {
+  #warnEventTypes(rule: RuleEntry, condition: MappedText, eventTypes: ReadonlySet<string> | undefined): void {
     if (rule.source !== 'syscall' || !rule.warnEventTypes) return;
     if (eventTypes !== undefined && eventTypes.size <= MANY_EVENT_TYPES) return;
     const message = 'the rule matches too many event types: every event is compared with it';
-    this.#problems.add('LOAD_NO_EVTTYPE', message, rule.condition.place({ start: 0, end: 1 }), {
+    this.#problems.add('LOAD_NO_EVTTYPE', message, condition.place({ start: 0, end: 1 }), {
       rule: rule.name,
       expected: "a check such as 'evt.type in (openat, openat2)'",
     });
@@ -271,6 +338,28 @@ export class Compiler {
         this.#problems.add('LOAD_UNUSED_LIST', `list '${name}' is not referred to by any rule, macro or list`, place);
       }
     }
+  }
+}
+
+/** A field of a key must have one value. */
+function checkKey({ text }: KeyEntry, report: (finding: Finding) => void): CheckedKey | undefined {
+  const refuse = (message: string, details: Finding['details'] = {}): undefined =>
+    void report({
+      code: 'LOAD_ERR_COMPILE_CONDITION',
+      message,
+      span: { start: 0, end: text.length },
+      details,
+      unknownName: false,
+    });
+  try {
+    const operand = checkOperand(parseOperand(text), { report });
+    if (operand === undefined || operand.multiplicity === 'one') return operand && { text, operand };
+    return refuse(`'${text}' has several values: events cannot belong together by it`, {
+      expected: 'a field with one value',
+    });
+  } catch (error) {
+    if (!(error instanceof SyntaxProblem)) throw error;
+    return refuse(`'${text}' is not a field`, { near: nearNames(text, FIELDS.keys()) });
   }
 }
 

@@ -1,9 +1,10 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import type { Priority } from '../../collector/detection/priority.ts';
-import { type FieldReference, fieldText } from '../fields/catalogue.ts';
+import { COUNT_FIELD, type FieldReference, fieldText } from '../fields/catalogue.ts';
 import type { CheckedRule } from './compile.ts';
 import { createFolder } from './fold.ts';
-import { generateEvaluator } from './generate.ts';
+import { type GeneratedEvaluator, generateEvaluator, type Meter } from './generate.ts';
+import type { RuleMemory } from './memory.ts';
 import { type OutputFormat, valueText } from './output.ts';
 import { type Problem, problemAt } from './problem.ts';
 import type { Subject } from './subject.ts';
@@ -27,8 +28,19 @@ export interface FieldResolver<E> {
   readonly subjects?: readonly Subject<E>[];
 }
 
-/** Tells which rule matches: the first with an index of at least `from`, or -1. Allocates nothing. */
+/** Tells which entry matches: the first with an index of at least `from`, or -1. Allocates nothing. */
 export type Evaluator<E> = (event: E, from: number) => number;
+
+/** The same, and notes what each entry that it tries costs. */
+export type Measurer<E> = (event: E, from: number, meter: Meter) => number;
+
+/** A condition that an evaluator tries: that of a rule, or that of an earlier step of its sequence. */
+export interface RuleEntry {
+  /** Index of the rule. */
+  readonly rule: number;
+  /** Number of the step, counted from 0; undefined for the condition that makes the rule fire. */
+  readonly step: number | undefined;
+}
 
 export interface RenderedOutput {
   readonly output: string;
@@ -49,24 +61,44 @@ export interface CompiledRule<E> {
   readonly index: number;
   /** Fills in the output for an event that matched. */
   render(event: E): RenderedOutput;
+  /** Of a rule over several events: what it must remember. */
+  readonly memory: RuleMemory<E> | undefined;
 }
 
-/** The enabled rules of one source, compiled for it. Immutable; a reload makes a new one. */
+/** The enabled rules of one source, compiled for it. Immutable but for `count`; a reload makes a new one. */
 export interface Ruleset<E> {
-  /** In the order of definition. */
+  /** In the order of definition; with memory, those over several events after the others. */
   readonly rules: readonly CompiledRule<E>[];
+  /** By the index that evaluators return: the rules, then the earlier steps of their sequences, the later first. */
+  readonly entries: readonly RuleEntry[];
+  /** How many of the rules look at one event alone; they come first. */
+  readonly singleCount: number;
+  /** What `%shikra.count` shows in the next output. */
+  count: number;
   /** Event types that some rule names. */
   readonly eventTypes: ReadonlySet<string>;
   /** Some rule restricts no event type. */
   readonly matchesAnyType: boolean;
   /** Undefined if no rule can match events of this type: the source need not collect it. */
   evaluator(eventType: string): Evaluator<E> | undefined;
+  /** Undefined where {@link evaluator} is. */
+  measurer(eventType: string): Measurer<E> | undefined;
+  /** Does in small steps what the first call of {@link evaluator} would do at once. */
+  prepare(eventType: string): Generator<undefined, void>;
   /** What the source cannot give to the rules: each rule that is blind for it is named. */
   readonly warnings: readonly Problem[];
 }
 
 /** Tells the answers of one rule set from those of the one that it replaced. */
 let generations = 0;
+
+export interface RulesetOptions {
+  /**
+   * Whether the caller remembers what it saw: rules over several events then stand after the others, and the steps of their sequences are entries.
+   * Without it they are what Falco would take them for: rules that fire whenever their condition holds.
+   */
+  readonly withMemory?: boolean;
+}
 
 /**
  * Compiles rules for a source, once per load.
@@ -77,38 +109,112 @@ export function compileRuleset<E>(
   rules: readonly CheckedRule[],
   resolver: FieldResolver<E>,
   knownEventTypes: readonly string[],
+  { withMemory = false }: RulesetOptions = {},
 ): Ruleset<E> {
   const enabled = rules.filter((rule) => rule.enabled);
+  const [single, several] = withMemory
+    ? [enabled.filter((rule) => !hasMemory(rule)), enabled.filter(hasMemory)]
+    : [enabled, []];
+  const ordered = [...single, ...several];
+  const conditions: Condition[] = [...ordered];
+  const entries: RuleEntry[] = ordered.map((_, rule) => ({ rule, step: undefined }));
+  for (const [index, { sequence }] of several.entries()) {
+    // Later steps first, as one event must not be two steps.
+    for (const [step, condition] of [...(sequence?.steps ?? []).entries()].reverse()) {
+      conditions.push(condition);
+      entries.push({ rule: single.length + index, step });
+    }
+  }
   const generation = generations++;
-  const evaluators = new Map<string, Evaluator<E> | undefined>();
-  const known = new Set(knownEventTypes);
-  return {
-    rules: enabled.map((rule, index) => compileRule(rule, index, resolver)),
-    eventTypes: new Set(enabled.flatMap(({ eventTypes }) => (eventTypes === undefined ? [] : [...eventTypes]))),
-    matchesAnyType: enabled.some(({ eventTypes }) => eventTypes === undefined),
-    evaluator(eventType) {
-      if (!evaluators.has(eventType))
-        evaluators.set(
-          eventType,
-          compileEvaluator(enabled, resolver, { eventType, generation, evaluator: evaluators.size }),
-        );
-      return evaluators.get(eventType);
-    },
-    warnings: enabled.flatMap((rule) => warningsOf(rule, resolver, known)),
+  const evaluators = new Map<string, GeneratedEvaluator<E> | undefined>();
+  function* prepare(eventType: string): Generator<undefined, void> {
+    if (evaluators.has(eventType)) return;
+    const place = { eventType, generation, evaluator: evaluators.size };
+    evaluators.set(eventType, undefined); // the number is taken, whatever is asked for meanwhile
+    evaluators.set(eventType, yield* compileEvaluator(conditions, resolver, place));
+  }
+  const generated = (eventType: string) => {
+    for (const _ of prepare(eventType));
+    return evaluators.get(eventType);
   };
+  let warnings: readonly Problem[] | undefined;
+  const ruleset: Ruleset<E> = {
+    rules: ordered.map((rule, index) => compileRule(rule, index, resolver, () => ruleset.count)),
+    entries,
+    singleCount: single.length,
+    count: 1,
+    eventTypes: new Set(conditions.flatMap(({ eventTypes }) => (eventTypes === undefined ? [] : [...eventTypes]))),
+    matchesAnyType: conditions.some(({ eventTypes }) => eventTypes === undefined),
+    evaluator: (eventType) => generated(eventType)?.evaluate,
+    measurer: (eventType) => generated(eventType)?.measure,
+    prepare,
+    get warnings() {
+      const known = new Set(knownEventTypes);
+      warnings ??= enabled.flatMap((rule) => warningsOf(rule, resolver, known));
+      return warnings;
+    },
+  };
+  return ruleset;
 }
 
-function compileRule<E>(rule: CheckedRule, index: number, resolver: FieldResolver<E>): CompiledRule<E> {
+/** What a condition and the steps of a sequence have in common. */
+type Condition = Pick<CheckedRule, 'condition' | 'eventTypes'>;
+
+function hasMemory({ threshold, sequence }: CheckedRule): boolean {
+  return threshold !== undefined || sequence !== undefined;
+}
+
+function compileRule<E>(
+  rule: CheckedRule,
+  index: number,
+  resolver: FieldResolver<E>,
+  count: () => number,
+): CompiledRule<E> {
   const { name, description, priority, source, tags, ruleset, conditionText, eventTypes } = rule;
-  const render = createRenderer(rule.output, resolver);
-  return { name, description, priority, source, tags, ruleset, conditionText, eventTypes, index, render };
+  const render = createRenderer(rule.output, resolver, count);
+  const memory = memoryOf(rule, resolver);
+  return { name, description, priority, source, tags, ruleset, conditionText, eventTypes, index, render, memory };
 }
 
-function compileEvaluator<E>(
-  rules: readonly CheckedRule[],
+/** Outside conditions fields are read for events of any type. */
+function memoryOf<E>(rule: CheckedRule, resolver: FieldResolver<E>): RuleMemory<E> | undefined {
+  const { threshold, sequence } = rule;
+  const by = threshold?.by ?? sequence?.by;
+  if (by === undefined) return undefined;
+  const reader = createReader(resolver, undefined);
+  const getters = by.map(({ operand }) => reader(operand));
+  const keyOf = (event: E) => keyText(getters, event);
+  const texts = by.map(({ text }) => text);
+  if (threshold !== undefined) {
+    const { count, windowNs } = threshold;
+    return { kind: 'threshold', count, windowNs, keyOf, signature: signatureOf(rule, [count, windowNs, texts]) };
+  }
+  const { withinNs, steps } = sequence!;
+  const stepTexts = steps.map(({ conditionText }) => conditionText);
+  const signature = signatureOf(rule, [withinNs, texts, stepTexts]);
+  return { kind: 'sequence', steps: steps.length + 1, withinNs, keyOf, signature };
+}
+
+function signatureOf({ name, conditionText }: CheckedRule, rest: unknown): string {
+  return JSON.stringify([name, conditionText, rest]);
+}
+
+/** The values of a key as one text; a missing value is a value of its own. */
+function keyText<E>(getters: readonly (FieldGetter<E> | undefined)[], event: E): string {
+  let key = '';
+  for (const getter of getters) {
+    const value = getter?.(event);
+    key += value === undefined ? '\u0001' : String(value);
+    key += '\u0000';
+  }
+  return key;
+}
+
+function* compileEvaluator<E>(
+  rules: readonly Condition[],
   resolver: FieldResolver<E>,
   place: { eventType: string; generation: number; evaluator: number },
-): Evaluator<E> | undefined {
+): Generator<undefined, GeneratedEvaluator<E> | undefined> {
   const { eventType } = place;
   const reader = createReader(resolver, eventType);
   const fold = createFolder(eventType, (check) => sidesOf(check).every((side) => reader(side) !== undefined));
@@ -117,7 +223,9 @@ function compileEvaluator<E>(
       eventTypes?.has(eventType) === false ? { kind: 'constant', value: false } : fold(condition),
   );
   if (conditions.every((condition) => condition.kind === 'constant' && !condition.value)) return undefined;
-  return generateEvaluator(conditions, (operand) => reader(operand)!, { ...place, subjects: resolver.subjects ?? [] });
+  yield;
+  const subjects = { ...place, subjects: resolver.subjects ?? [] };
+  return yield* generateEvaluator(conditions, (operand) => reader(operand)!, subjects);
 }
 
 function sidesOf(check: TypedCheck): TypedOperand[] {
@@ -125,13 +233,14 @@ function sidesOf(check: TypedCheck): TypedOperand[] {
 }
 
 /** Finds the reader of a field, transformer or constant; undefined if it can have no value. Asks the resolver once for each field. */
-function createReader<E>(resolver: FieldResolver<E>, eventType: string | undefined) {
+function createReader<E>(resolver: FieldResolver<E>, eventType: string | undefined, count?: () => number) {
   const getters = new Map<string, FieldGetter<E> | undefined>();
 
   function fieldReader({ reference }: TypedField): FieldGetter<E> | undefined {
     if (eventType !== undefined && (reference.name === 'evt.type' || reference.name === 'syscall.type')) {
       return () => eventType;
     }
+    if (reference.name === COUNT_FIELD) return count;
     const key = fieldText(reference);
     if (!getters.has(key)) getters.set(key, resolver.getter(reference, eventType));
     return getters.get(key);
@@ -151,8 +260,12 @@ function createReader<E>(resolver: FieldResolver<E>, eventType: string | undefin
   };
 }
 
-function createRenderer<E>(output: OutputFormat, resolver: FieldResolver<E>): (event: E) => RenderedOutput {
-  const reader = createReader(resolver, undefined);
+function createRenderer<E>(
+  output: OutputFormat,
+  resolver: FieldResolver<E>,
+  count: () => number,
+): (event: E) => RenderedOutput {
+  const reader = createReader(resolver, undefined, count);
   const parts = output.parts.map((part) => {
     if (typeof part === 'string') return part;
     return { key: part.key, width: part.width, isField: part.operand.kind === 'field', get: reader(part.operand) };
@@ -197,7 +310,10 @@ function warningsOf<E>(rule: CheckedRule, resolver: FieldResolver<E>, known: Rea
   const warn = (code: Problem['code'], message: string) => {
     warnings.push(problemAt(code, message, rule.place, { rule: rule.name }));
   };
-  const types = rule.eventTypes === undefined ? [...known] : [...rule.eventTypes];
+  const conditions: readonly Condition[] = [...(rule.sequence?.steps ?? []), rule];
+  const types = conditions.some(({ eventTypes }) => eventTypes === undefined)
+    ? [...known]
+    : [...new Set(conditions.flatMap(({ eventTypes }) => [...eventTypes!]))];
   const missingTypes = types.filter((type) => !known.has(type));
   if (missingTypes.length > 0) {
     warn(
@@ -207,7 +323,11 @@ function warningsOf<E>(rule: CheckedRule, resolver: FieldResolver<E>, known: Rea
   }
   const provided = types.filter((type) => known.has(type));
   if (provided.length === 0) return warnings;
-  for (const [key, field] of conditionFields(rule.condition)) {
+  const fields = new Map(conditions.flatMap(({ condition }) => [...conditionFields(condition)]));
+  for (const { operand } of rule.threshold?.by ?? rule.sequence?.by ?? []) {
+    for (const field of fieldsOf(operand)) fields.set(fieldText(field.reference), field);
+  }
+  for (const [key, field] of fields) {
     if (isTypeField(field) || isCollectedSomewhere(field, provided, resolver)) continue;
     warn('LOAD_FIELD_NOT_COLLECTED', `field '${key}' is not collected: every check of it is false`);
   }

@@ -10,22 +10,39 @@ import { classOf } from './types.ts';
  * evaluated once. What was read or evaluated is noted in bit masks, so that starting an event means clearing a few numbers. An expression about one
  * subject (a path, a program) is evaluated once for the subject, not for each event: its answer is noted in masks that are kept with the subject.
  *
+ * It stops after every few conditions, so that a thread with other things to do can do them in between.
+ *
  * No text of a rule becomes code: constants, sets, getters and tests are passed in an array, and the code names them by number. Numbers are the
  * only constants written out.
  */
-export function generateEvaluator<E>(
+export function* generateEvaluator<E>(
   conditions: readonly TypedExpression[],
   readerOf: (operand: TypedOperand) => (event: E) => FieldValue | undefined,
   subjects: SubjectsOfEvaluator<E>,
-): (event: E, from: number) => number {
-  const generator = new Generator(
+): Generator<undefined, GeneratedEvaluator<E>> {
+  const generator = new CodeGenerator(
     readerOf as (operand: TypedOperand) => unknown,
     subjects as SubjectsOfEvaluator<never>,
   );
-  const { source, constants } = generator.generate(conditions);
-  // The only arguments are an array of constants and two helpers; see above for why the text is safe.
-  const factory = new Function('constants', 'text', source);
-  return factory(constants, asText) as (event: E, from: number) => number;
+  const { source, constants } = yield* generator.generate(conditions);
+  yield;
+  // The only arguments are an array of constants and helpers; see above for why the text is safe.
+  const factory = new Function('constants', 'text', 'now', source);
+  return factory(constants, asText, () => performance.now()) as GeneratedEvaluator<E>;
+}
+
+/** What the code gives: one function for every event, and one for the few events that are measured. */
+export interface GeneratedEvaluator<E> {
+  evaluate(event: E, from: number): number;
+  /** The same, and notes for each condition that it evaluates how long that took. */
+  measure(event: E, from: number, meter: Meter): number;
+}
+
+/** Evaluations and their time by a condition's number; each event measured counts as `weight` events. */
+export interface Meter {
+  readonly evaluations: Float64Array;
+  readonly seconds: Float64Array;
+  weight: number;
 }
 
 /** The subjects that events of the type have, and where the evaluator's answers are kept with them. */
@@ -46,6 +63,9 @@ function asText(value: FieldValue | undefined): FieldValue | undefined {
 const BITS = 30;
 /** A set costs more than a few comparisons do. */
 const MOST_COMPARISONS = 3;
+
+/** Some milliseconds' worth. */
+const CONDITIONS_AT_ONCE = 20;
 
 interface Node {
   readonly id: number;
@@ -71,9 +91,10 @@ interface Program {
   readonly constants: readonly unknown[];
 }
 
-class Generator {
+class CodeGenerator {
   readonly #readerOf: (operand: TypedOperand) => unknown;
   readonly #constants: unknown[] = [];
+  readonly #constantNumbers = new Map<unknown, number>();
   readonly #nodesByExpression = new Map<TypedExpression, Node>();
   readonly #nodesByKey = new Map<string, Node>();
   readonly #fields = new Map<string, FieldSlot>();
@@ -89,10 +110,13 @@ class Generator {
     this.#verdictCounts = subjects.subjects.map(() => 0);
   }
 
-  generate(conditions: readonly TypedExpression[]): Program {
-    const roots = conditions.map((condition) =>
-      condition.kind === 'constant' && !condition.value ? undefined : this.#intern(condition),
-    );
+  *generate(conditions: readonly TypedExpression[]): Generator<undefined, Program> {
+    const roots: (Node | undefined)[] = [];
+    for (const condition of conditions) {
+      const isNever = condition.kind === 'constant' && !condition.value;
+      roots.push(isNever ? undefined : this.#intern(condition));
+      if (!isNever && roots.length % CONDITIONS_AT_ONCE === 0) yield;
+    }
     for (const root of roots) if (root !== undefined) root.uses++;
     const remembered = [...this.#nodesByKey.values()].filter(
       (node) => node.uses > 1 && node.subject === undefined && isWorthRemembering(node.expression),
@@ -101,12 +125,20 @@ class Generator {
       node.slot = slot;
     });
     this.#countFieldUses();
-    const rules = roots.flatMap((root, index) => (root === undefined ? [] : [this.#rule(root, index)]));
+    yield;
+    const rules: number[] = [];
+    for (const [index, root] of roots.entries()) {
+      if (root === undefined) continue;
+      this.#rule(root, index);
+      rules.push(index);
+      if (rules.length % CONDITIONS_AT_ONCE === 0) yield;
+    }
     for (const node of remembered) this.#functions.push(this.#rememberedFunction(node));
+    yield;
     return { source: this.#assemble(rules, remembered.length), constants: this.#constants };
   }
 
-  #assemble(rules: readonly string[], rememberedCount: number): string {
+  #assemble(rules: readonly number[], rememberedCount: number): string {
     const cached = [...this.#fields.values()].filter(isCached);
     const fieldFunctions = cached.map((field) => this.#fieldFunction(field));
     const nodeWords = wordsFor(rememberedCount);
@@ -117,6 +149,14 @@ class Generator {
       const words = 2 * wordsFor(this.#verdictCounts[id]!).length;
       return words === 0 ? [] : [{ id, words, find: this.#constant((event: never) => subject.verdicts(event)) }];
     });
+    const start = [
+      '  e = event;',
+      ...masks.map((mask) => `  ${mask} = 0;`),
+      ...subjects.map(
+        ({ id, find, words }) =>
+          `  { const s = ${find}(e); q${id} = s === undefined ? z${id}.fill(0) : s.of(${place}, ${words}); }`,
+      ),
+    ];
     return [
       '"use strict";',
       ...this.#constants.map((_, index) => `const c${index} = constants[${index}];`),
@@ -126,24 +166,34 @@ class Generator {
       ...cached.map(({ id }) => `let f${id};`),
       ...fieldFunctions,
       ...this.#functions,
-      'return function evaluate(event, from) {',
-      '  e = event;',
-      ...masks.map((mask) => `  ${mask} = 0;`),
-      ...subjects.map(
-        ({ id, find, words }) =>
-          `  { const s = ${find}(e); q${id} = s === undefined ? z${id}.fill(0) : s.of(${place}, ${words}); }`,
-      ),
-      ...rules,
+      'function evaluate(event, from) {',
+      ...start,
+      ...rules.map((index) => `  if (from <= ${index} && r${index}()) return ${index};`),
       '  return -1;',
-      '};',
+      '}',
+      `const numbers = [${rules.join(', ')}];`,
+      `const tests = [${rules.map((index) => `r${index}`).join(', ')}];`,
+      'function measure(event, from, meter) {',
+      ...start,
+      '  for (let i = 0; i < tests.length; i++) {',
+      '    const number = numbers[i];',
+      '    if (number < from) continue;',
+      '    const started = now();',
+      '    const holds = tests[i]();',
+      '    meter.seconds[number] += (now() - started) * meter.weight * 1e-3;',
+      '    meter.evaluations[number] += meter.weight;',
+      '    if (holds) return number;',
+      '  }',
+      '  return -1;',
+      '}',
+      'return { evaluate, measure };',
     ].join('\n');
   }
 
   /** Each rule is a function of its own: small enough for the optimiser, however many rules there are. */
-  #rule(root: Node, index: number): string {
+  #rule(root: Node, index: number): void {
     const test = this.#use(root);
     this.#functions.push(`function r${index}() { let t; return ${test}; }`);
-    return `  if (from <= ${index} && r${index}()) return ${index};`;
   }
 
   #fieldFunction(field: FieldSlot): string {
@@ -377,8 +427,11 @@ class Generator {
   }
 
   #constant(value: unknown): string {
-    let index = typeof value === 'object' ? -1 : this.#constants.indexOf(value);
-    if (index < 0) index = this.#constants.push(value) - 1;
+    let index = this.#constantNumbers.get(value);
+    if (index === undefined) {
+      index = this.#constants.push(value) - 1;
+      this.#constantNumbers.set(value, index);
+    }
     return `c${index}`;
   }
 }

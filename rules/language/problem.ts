@@ -28,6 +28,7 @@ export const PROBLEMS = {
   LOAD_UNKNOWN_KEY: { severity: 'warning', title: 'unknown key' },
   LOAD_TOO_MANY_PROBLEMS: { severity: 'error', title: 'too many problems' },
   LOAD_FIELD_NOT_COLLECTED: { severity: 'warning', title: 'field is not collected here' },
+  LOAD_SELECTS_NOTHING: { severity: 'warning', title: 'selection chooses no rule' },
   LOAD_EVENT_NOT_COLLECTED: { severity: 'warning', title: 'event type is not collected here' },
 } as const satisfies Record<string, { severity: Severity; title: string }>;
 

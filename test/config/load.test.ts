@@ -34,6 +34,7 @@ test('the defaults are kernel -> drop_rate, enrichment, priority -> stdout, and 
   });
   assert.deepEqual(kernelReceiver(config), {
     rules_files: ['bundled', '/etc/shikra/rules.d'],
+    rules: [],
     rule_matching: 'first',
     ring_preset: 4,
     cpus_per_ring: 1,

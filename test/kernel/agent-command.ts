@@ -162,11 +162,6 @@ export function heldLinks(pid: number | 'self'): number[] {
   return held(pid, 'link_id');
 }
 
-/** Ids of the BPF programs that a process holds. */
-export function heldPrograms(pid: number | 'self'): number[] {
-  return held(pid, 'prog_id');
-}
-
 function held(pid: number | 'self', key: string): number[] {
   const ids = new Set<number>();
   for (const fd of list(`/proc/${pid}/fdinfo`)) {

@@ -16,7 +16,7 @@ function stats(events: number, dropped: number): CollectorStats {
       { reason: 'ring_full', class: 'file', cpu: 0, count: dropped },
       { reason: 'read_failed', class: 'file', cpu: 0, count: 1000 },
     ],
-    ruleMatches: {},
+    rules: {},
     rings: [],
     processTable: { size: 0, capacity: 0, healed: 0, evicted: 0, missed: 0 },
     latency: { counts: [], sumSeconds: 0 },

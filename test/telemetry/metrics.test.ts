@@ -14,7 +14,10 @@ const STATS: CollectorStats = {
     { reason: 'ring_full', class: 'file', cpu: 0, count: 3 },
     { reason: 'ring_full', class: 'file', cpu: 1, count: 4 },
   ],
-  ruleMatches: { 'Rule A': 2 },
+  rules: {
+    'Rule A': { matches: 2, evaluations: 2048, seconds: 0.25, memory: { keys: 3, evicted: 4 } },
+    'Rule B': { matches: 0, evaluations: 0, seconds: 0, memory: undefined },
+  },
   rings: [{ cpu: 0, capacityBytes: 4096, usedBytes: 100 }],
   processTable: { size: 7, capacity: 100, healed: 1, evicted: 2, missed: 3 },
   latency: { counts: [1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5], sumSeconds: 60.5 },
@@ -39,6 +42,9 @@ it('starts every series that it can know at 0', async () => {
   const text = await metrics.registry.metrics();
   for (const line of [
     'shikra_rule_matches_total{rule="Rule A",priority="Warning",source="syscall"} 0',
+    'shikra_rule_evaluations_total{rule="Rule A"} 0',
+    'shikra_rule_time_seconds_total{rule="Rule A"} 0',
+    'shikra_rules_reload_total{outcome="failure"} 0',
     'shikra_events_total{type="openat"} 0',
     'shikra_events_dropped_total{reason="ring_full",class="process"} 0',
     'shikra_detections_total{priority="Emergency",source="syscall"} 0',
@@ -60,6 +66,11 @@ it('turns cumulative statistics into steps, and takes a restart of the collector
   assert.equal(await value('shikra_events_total', { type: 'openat' }), 10);
   assert.equal(await value('shikra_events_dropped_total', { reason: 'ring_full', class: 'file' }), 7);
   assert.equal(await value('shikra_rule_matches_total', { rule: 'Rule A', priority: 'Warning', source: 'syscall' }), 2);
+  assert.equal(await value('shikra_rule_evaluations_total', { rule: 'Rule A' }), 2048);
+  assert.equal(await value('shikra_rule_time_seconds_total', { rule: 'Rule A' }), 0.25);
+  assert.equal(await value('shikra_rule_keys', { rule: 'Rule A' }), 3);
+  assert.equal(await value('shikra_rule_keys_evicted_total', { rule: 'Rule A' }), 4);
+  assert.equal(await value('shikra_rule_keys', { rule: 'Rule B' }), undefined);
   assert.equal(await value('shikra_ring_used_bytes', { cpu: '0' }), 100);
   assert.equal(await value('shikra_process_table_entries'), 7);
   assert.equal(await value('shikra_process_table_missed_total'), 3);

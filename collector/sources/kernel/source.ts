@@ -89,12 +89,13 @@ export class KernelSource {
     this.#probe.want(interestsIn(eventTypes));
   }
 
-  /** Goes through the motions with made-up events, so that the first real ones meet compiled code. Counts nothing. */
+  /** Goes through the motions with made-up events of this process, so that the first real ones meet compiled code. Counts nothing. */
   rehearse(onEvent: (event: EventView) => void): void {
     const view = new EventView();
-    const nobody = unknownProcess(0, 0, 0);
-    rehearse((memory, at) => {
-      view.select(memory, at, nobody);
+    this.table.fill();
+    const self = this.table.known(process.pid) ?? unknownProcess(process.pid, 1e9, 1);
+    rehearse(self, this.clock.nowNs(), (memory, at) => {
+      view.select(memory, at, self.known ? this.table.of(memory, at) : self);
       onEvent(view);
       return true;
     });

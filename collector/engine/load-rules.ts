@@ -1,0 +1,32 @@
+import {
+  type CheckedRule,
+  formatProblem,
+  loadRules,
+  type Problem,
+  type RuleSelection,
+  readRuleFiles,
+} from '../../rules/index.ts';
+
+export interface RulesRequest {
+  /** Files and folders, in order. */
+  readonly rulesFiles: readonly string[];
+  readonly ruleSelection: readonly RuleSelection[];
+}
+
+export interface LoadedRules {
+  /** Empty if there are errors. */
+  readonly rules: readonly CheckedRule[];
+  /** Each as text with its place. */
+  readonly errors: readonly string[];
+  readonly warnings: readonly Problem[];
+}
+
+/** Reads and checks the rules of an agent. */
+export async function loadRulesFor({ rulesFiles, ruleSelection }: RulesRequest): Promise<LoadedRules> {
+  const read = await readRuleFiles(rulesFiles);
+  const { rules, problems } = loadRules(read.files, { selection: ruleSelection });
+  const all = [...read.problems, ...problems];
+  const errors = all.filter(({ severity }) => severity === 'error').map(formatProblem);
+  const warnings = all.filter(({ severity }) => severity === 'warning');
+  return { rules: errors.length > 0 ? [] : rules, errors, warnings };
+}

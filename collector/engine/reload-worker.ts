@@ -1,0 +1,30 @@
+/**
+ * A thread that lives for one reload: it reads and checks the rules, which takes a few hundred milliseconds, and sends them to the collector's thread. There
+ * only the code is generated, in steps between the events; neither events nor deliveries wait for the reading.
+ */
+import { type MessagePort, workerData } from 'node:worker_threads';
+import { type CheckedRule, formatProblem } from '../../rules/index.ts';
+import { loadRulesFor, type RulesRequest } from './load-rules.ts';
+import { syscallWarnings } from './syscall-rules.ts';
+
+/** What the collector's thread gets. */
+export type ReloadedRules =
+  | { readonly ok: true; readonly rules: readonly PortableRule[]; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+/** Problems are texts by now, so nobody needs the place in the file, which would carry the file along. */
+export type PortableRule = Omit<CheckedRule, 'place'>;
+
+const { request, port } = workerData as { request: RulesRequest; port: MessagePort };
+
+const { rules, errors, warnings } = await loadRulesFor(request);
+const answer: ReloadedRules =
+  errors.length > 0
+    ? { ok: false, errors }
+    : {
+        ok: true,
+        rules: rules.map(({ place, ...rule }) => rule),
+        warnings: [...warnings, ...syscallWarnings(rules)].map(formatProblem),
+      };
+port.postMessage(answer);
+port.close();
