@@ -1,6 +1,6 @@
 import { type Explanation, layOut, RuleExplainer } from '../rules/explain.ts';
 import { nearNames } from '../rules/fields/near.ts';
-import { formatProblem } from '../rules/index.ts';
+import { type CheckedRule, formatProblem } from '../rules/index.ts';
 import { print } from '../rules/language/print.ts';
 import { errorsOf, loadRulePaths } from './load-rules.ts';
 
@@ -49,7 +49,7 @@ const MOST_ITEMS = 12;
 
 function explanationText(explanation: Explanation): string {
   const { rule, file, line, cut } = explanation;
-  const eventTypes = rule.eventTypes === undefined ? 'every type' : [...rule.eventTypes].join(' ');
+  const eventTypes = eventTypesOf(rule);
   return [
     rule.name,
     `  ${rule.description.replace(/\s+/g, ' ')}`,
@@ -58,11 +58,13 @@ function explanationText(explanation: Explanation): string {
     `priority  ${rule.priority}${rule.enabled ? '' : ' (disabled)'}`,
     `source    ${rule.source}`,
     `tags      ${rule.tags.join(' ')}`,
-    `events    ${rule.source === 'syscall' ? eventTypes : 'every one of the source'}`,
+    `events    ${rule.source !== 'syscall' ? 'every one of the source' : (eventTypes?.join(' ') ?? 'every type')}`,
     `output    ${rule.output.text}`,
     `operators ${explanation.operators.join(' ')}`,
+    ...severalText(rule),
+    ...explanation.steps.flatMap((step, index) => ['', `step ${index + 1}:`, layOut(step, '  ')]),
     '',
-    `condition, macros put in${cut ? ' (some stand by name: there would be pages)' : ''}:`,
+    `${explanation.steps.length > 0 ? 'then the condition' : 'condition'}, macros put in${cut ? ' (some stand by name: there would be pages)' : ''}:`,
     layOut(explanation.expanded, '  '),
     ...section('fields', explanation.fields, ({ text, definition }) => [
       text,
@@ -75,6 +77,27 @@ function explanationText(explanation: Explanation): string {
       `${[fields ?? []].flat().join(', ')}${comparisons === undefined ? '' : ` (${[comparisons].flat().join(', ')})`}: ${count(values.length, 'value')}`,
     ]),
   ].join('\n');
+}
+
+/** Of all steps; undefined if one of them restricts no event type. */
+function eventTypesOf(rule: CheckedRule): string[] | undefined {
+  const sets = [...(rule.sequence?.steps ?? []), rule].map(({ eventTypes }) => eventTypes);
+  return sets.includes(undefined) ? undefined : [...new Set(sets.flatMap((types) => [...types!]))];
+}
+
+/** What a rule over several events asks of them together. */
+function severalText({ threshold, sequence }: CheckedRule): string[] {
+  const { by } = threshold ?? sequence ?? { by: [] };
+  const together = by.length === 0 ? '' : `, equal in ${by.map(({ text }) => text).join(', ')}`;
+  if (threshold !== undefined)
+    return [`threshold ${threshold.count} within ${durationText(threshold.windowNs)}${together}`];
+  return sequence === undefined ? [] : [`sequence  within ${durationText(sequence.withinNs)}${together}`];
+}
+
+function durationText(ns: number): string {
+  const units = { d: 86_400e9, h: 3600e9, m: 60e9, s: 1e9, ms: 1e6 };
+  const [unit, size] = Object.entries(units).find(([, size]) => ns % size === 0) ?? ['ms', 1e6];
+  return `${ns / size}${unit}`;
 }
 
 function section<T>(title: string, items: readonly T[], row: (item: T) => readonly [string, string]): string[] {
@@ -109,6 +132,14 @@ function explanationJson(explanation: Explanation): object {
       capture: rule.capture,
       capture_duration: rule.captureDurationMillis,
       tags: rule.tags,
+      ...(rule.threshold && { threshold: { ...rule.threshold, by: rule.threshold.by.map(({ text }) => text) } }),
+      ...(rule.sequence && {
+        sequence: {
+          withinNs: rule.sequence.withinNs,
+          by: rule.sequence.by.map(({ text }) => text),
+          steps: explanation.steps.map((step) => ({ condition: print(step) })),
+        },
+      }),
       file: explanation.file,
       line: explanation.line,
     },
@@ -121,7 +152,7 @@ function explanationJson(explanation: Explanation): object {
       exception_names: exceptions.map(({ name }) => name),
       exception_fields: [...new Set(exceptions.flatMap(({ fields }) => [fields ?? []].flat()))],
       exception_operators: [...new Set(exceptions.flatMap(({ comparisons }) => [comparisons ?? []].flat()))],
-      events: rule.eventTypes === undefined ? ['all'] : [...rule.eventTypes],
+      events: eventTypesOf(rule) ?? ['all'],
       condition_compiled: print(expanded),
       output_compiled: rule.output.text,
       plugins: [],

@@ -36,6 +36,8 @@ export interface Explanation {
   readonly line: number;
   /** The condition with its macros put in, exceptions included; lists by name. */
   readonly expanded: Expression;
+  /** The steps of a sequence before the condition, the same way. */
+  readonly steps: readonly Expression[];
   /** Some macros stand by name: put in, they would fill pages. */
   readonly cut: boolean;
   readonly fields: readonly ExplainedField[];
@@ -75,8 +77,12 @@ export class RuleExplainer {
     const macros = new Set<string>();
     const lists = new Set<string>();
     const operators = new Set<string>();
-    this.#collect(this.#parse(rule.conditionText), rule.conditionText, { macros, lists, operators });
+    const stepTexts = (rule.sequence?.steps ?? []).map(({ conditionText }) => conditionText);
+    for (const text of [...stepTexts, rule.conditionText]) {
+      this.#collect(this.#parse(text), text, { macros, lists, operators });
+    }
     const budget = { checks: MOST_CHECKS, cut: false };
+    const steps = stepTexts.map((text) => this.#expand(this.#parse(text), budget));
     const expanded = this.#expand(this.#parse(rule.conditionText), budget);
     const { line } = rule.place.file.position(rule.place.start);
     return {
@@ -84,8 +90,9 @@ export class RuleExplainer {
       file: rule.place.file.path,
       line,
       expanded,
+      steps,
       cut: budget.cut,
-      fields: [...conditionFields(rule.condition)].map(([text, { definition }]) => ({ text, definition })),
+      fields: fieldsOf(rule),
       outputFields: outputFields(rule),
       operators: [...operators],
       macros: [...macros].map((name) => ({ name, condition: this.#macros.get(name)!.condition.text.trim() })),
@@ -188,6 +195,13 @@ function walk(expression: Expression, visit: (node: Expression) => void): void {
 
 function operatorOf({ operator, modifier }: Check): string {
   return modifier === undefined ? operator : `${operator} ${modifier}`;
+}
+
+/** Fields of every condition. */
+function fieldsOf({ condition, sequence }: CheckedRule): ExplainedField[] {
+  const conditions = [...(sequence?.steps ?? []).map((step) => step.condition), condition];
+  const fields = new Map(conditions.flatMap((one) => [...conditionFields(one)]));
+  return [...fields].map(([text, { definition }]) => ({ text, definition }));
 }
 
 function outputFields({ output }: CheckedRule): ExplainedField[] {

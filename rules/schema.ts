@@ -15,6 +15,7 @@ interface Key {
 const TEXT: Schema = { type: 'string' };
 const FLAG: Schema = { type: 'boolean' };
 const TEXTS: Schema = { type: 'array', items: { type: ['string', 'number', 'boolean'] } };
+const DURATION: Schema = { type: 'string', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$' };
 const BOTH = ['append', 'replace'] as const;
 const REPLACE = ['replace'] as const;
 
@@ -52,8 +53,54 @@ const EXCEPTION: Schema = {
   additionalProperties: false,
 };
 
+const BY: Schema = {
+  anyOf: [TEXT, { type: 'array', items: TEXT, maxItems: 5 }],
+  description: 'Fields in whose values events must be equal to belong together. Default: all belong together.',
+};
+
 /** Keys of rules over several events, which Falco ignores. */
-const SEVERAL_EVENTS: Readonly<Record<string, Key>> = {};
+const SEVERAL_EVENTS: Readonly<Record<string, Key>> = {
+  threshold: {
+    schema: {
+      type: 'object',
+      properties: {
+        count: { type: 'integer', minimum: 1, maximum: 100_000, description: 'So many events.' },
+        window: { ...DURATION, description: 'Within this time: 500ms, 30s, 5m; at most 1d.' },
+        by: BY,
+      },
+      required: ['count', 'window'],
+      additionalProperties: false,
+    },
+    description:
+      'The rule fires when so many events fulfil its condition, and then not again for the time of the window.',
+    override: REPLACE,
+  },
+  sequence: {
+    schema: {
+      type: 'object',
+      properties: {
+        within: { ...DURATION, description: 'From the first step to the last: 500ms, 30s, 5m; at most 1d.' },
+        by: BY,
+        steps: {
+          type: 'array',
+          minItems: 1,
+          maxItems: 10,
+          items: {
+            type: 'object',
+            properties: { condition: { ...TEXT, description: 'Which events are this step.' } },
+            required: ['condition'],
+            additionalProperties: false,
+          },
+          description: "Steps in order. The rule's own condition comes after them, if it has one.",
+        },
+      },
+      required: ['within', 'steps'],
+      additionalProperties: false,
+    },
+    description: 'The rule fires when an event fulfils its condition after others were the steps before.',
+    override: REPLACE,
+  },
+};
 
 const NAMED = { append: { schema: FLAG, description: 'Deprecated: use `override`.' } } as const;
 

@@ -376,20 +376,4 @@ function joined(first: FieldValue | undefined, rest: FieldValue | undefined): st
   return rest === undefined || rest === '' ? String(first) : `${first} ${rest}`;
 }
 
-/** Arguments of `evt.arg` that other fields are derived from, whether or not a rule names them. */
-export const ARGUMENTS_DERIVED_FROM: ReadonlySet<string> = new Set(
-  [
-    ...FILE_KEYS,
-    ...SOURCE_KEYS,
-    ...TARGET_KEYS,
-    ...POINTS_TO_KEYS,
-    ...LINK_KEYS,
-    'evt.arg.flags',
-    'evt.arg.mode',
-    'evt.arg.fd',
-  ]
-    .filter((key) => key.startsWith('evt.arg.'))
-    .map((key) => key.slice('evt.arg.'.length)),
-);
-
 export const PARENT_PID = (generation: number): number => Math.max(1, FIRST_PID - 100 * generation);

@@ -8,7 +8,7 @@ import type { Place } from '../language/source.ts';
 import { auditEvent } from './audit.ts';
 import type { EventFacts } from './case-event.ts';
 import type { CaseEntry, CaseNode } from './case-node.ts';
-import { ARGUMENTS_DERIVED_FROM } from './derive.ts';
+import { EVENT_ARGUMENTS } from './event-arguments.ts';
 import { type Given, readValue } from './value.ts';
 
 /** A section of a case as it is written: a mapping, or a scalar that stands for one. */
@@ -234,11 +234,11 @@ class FactReader {
 
   #checkArgument(argument: string, place: Place): void {
     const { eventArguments } = this.#around.known;
-    if (eventArguments.has(argument) || ARGUMENTS_DERIVED_FROM.has(argument)) return;
+    if (eventArguments.has(argument) || EVENT_ARGUMENTS.has(argument)) return;
     // Whole names are compared: a short word would allow for one slip only.
-    const known = [...eventArguments, ...ARGUMENTS_DERIVED_FROM].map((name) => `evt.arg.${name}`);
-    const near = nearNames(`evt.arg.${argument}`, new Set(known));
-    this.#around.report(`no rule looks at 'evt.arg.${argument}'`, place, { near });
+    const known = [...eventArguments, ...EVENT_ARGUMENTS].map((name) => `evt.arg.${name}`);
+    const near = nearNames(`evt.arg.${argument}`, new Set(known)).slice(0, 1);
+    this.#around.report(`no event has 'evt.arg.${argument}' and no rule names it`, place, { near });
   }
 }
 

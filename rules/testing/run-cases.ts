@@ -1,7 +1,7 @@
 import { type CheckedRule, conditionFields } from '../index.ts';
 import type { Problem } from '../language/problem.ts';
 import { type AuditReader, CaseEvent, caseResolver } from './case-event.ts';
-import { type CaseEngine, type CaseEngineFactory, createStatelessEngine, type FiredRule } from './engine.ts';
+import { type CaseEngine, type CaseEngineFactory, createMemoryEngine, type FiredRule } from './engine.ts';
 import { type CaseFile, type CaseStep, type Expectation, type RuleCase, readCases } from './read-cases.ts';
 import type { KnownNames } from './read-facts.ts';
 
@@ -31,7 +31,7 @@ export interface TestReport {
 }
 
 export interface TestOptions {
-  /** The engine in which the rules run; by default one that looks at each event alone. */
+  /** The engine in which the rules run; by default one that remembers as the agent does. */
   readonly createEngine?: CaseEngineFactory;
   /** Reads audit events as the agent does; without it cases give the fields `ka.*` themselves. */
   readonly readAudit?: AuditReader;
@@ -41,7 +41,7 @@ export interface TestOptions {
 export function runCases(
   rules: readonly CheckedRule[],
   files: readonly { readonly path: string; readonly text: string }[],
-  { createEngine = createStatelessEngine, readAudit }: TestOptions = {},
+  { createEngine = createMemoryEngine, readAudit }: TestOptions = {},
 ): TestReport {
   const known = knownNames(rules);
   const read = files.map(({ path, text }) => readCases(path, text, known));
@@ -64,8 +64,9 @@ export function runCases(
 /** What a case can name: the rules, and the event arguments that they look at. */
 export function knownNames(rules: readonly CheckedRule[]): KnownNames {
   const eventArguments = new Set<string>();
-  for (const { condition, output } of rules) {
-    const fields = [...conditionFields(condition).values()].map(({ reference }) => reference);
+  for (const { condition, output, sequence } of rules) {
+    const conditions = [condition, ...(sequence?.steps ?? []).map((step) => step.condition)];
+    const fields = conditions.flatMap((one) => [...conditionFields(one).values()].map(({ reference }) => reference));
     for (const part of output.parts) {
       if (typeof part !== 'string' && part.operand.kind === 'field') fields.push(part.operand.reference);
     }

@@ -76,6 +76,26 @@ describe('an explanation', () => {
     assert.ok(print(explain(TEXT + override).expanded).startsWith('evt.type = creat and '));
   });
 
+  it('has the steps of a sequence, and all that they use', () => {
+    const several = explain(
+      `${TEXT.slice(0, TEXT.indexOf('- rule:'))}
+- rule: S
+  desc: d
+  condition: evt.type = execve
+  output: o
+  priority: INFO
+  sequence: {within: 30s, steps: [{condition: by_shell}]}
+`,
+    );
+    assert.deepEqual(several.steps.map(print), ['evt.type = openat and evt.res = SUCCESS and proc.name in (shells)']);
+    assert.equal(print(several.expanded), 'evt.type = execve');
+    assert.deepEqual(
+      several.fields.map(({ text }) => text),
+      ['evt.type', 'evt.res', 'proc.name'],
+    );
+    assert.deepEqual(several.lists[0]!.name, 'shells');
+  });
+
   it('puts a list in where its name alone is no condition', () => {
     const text =
       '- {list: port, items: [22]}\n- {rule: R, desc: d, condition: evt.type = connect and fd.sport >= port, output: o, priority: INFO}';

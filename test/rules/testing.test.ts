@@ -205,9 +205,9 @@ describe('a mistake in cases', () => {
       "cases.yaml:1:38: error LOAD_ERR_VALIDATE: nonexistent field 'proc.exepat'; did you mean 'exepath' or 'aexepath' or 'pexepath'?",
     ],
     [
-      'an argument that no rule names',
+      'an argument that no event has',
       '- {case: c, event: {type: openat, evt.arg.flgas: O_RDWR}, expect: []}',
-      "cases.yaml:1:35: error LOAD_ERR_VALIDATE: no rule looks at 'evt.arg.flgas'; did you mean 'evt.arg.flags' or 'evt.arg.fd'?",
+      "cases.yaml:1:35: error LOAD_ERR_VALIDATE: no event has 'evt.arg.flgas' and no rule names it; did you mean 'evt.arg.flags'?",
     ],
     [
       'an unknown rule',
@@ -317,6 +317,50 @@ describe('a case of several events', () => {
       results.map(({ failures }) => failures),
       [[], []],
     );
+  });
+});
+
+describe('a case of a rule over several events', () => {
+  const THRESHOLD = `
+- rule: Refused
+  desc: d
+  condition: evt.type = connect and evt.res = ECONNREFUSED
+  output: "%shikra.count times"
+  priority: INFO
+  threshold: {count: 3, window: 1m, by: [fd.sip]}
+`;
+  const SEQUENCE = `
+- rule: Made and run
+  desc: d
+  condition: evt.type = execve and proc.exepath startswith /tmp/
+  output: "%proc.exepath"
+  priority: INFO
+  sequence: {within: 30s, by: [container.id], steps: [{condition: evt.type = creat and evt.arg.mode contains S_IX}]}
+`;
+  const REFUSED = 'event: {type: connect, fd.sip: 10.0.0.5, evt.res: ECONNREFUSED}';
+  const MADE = 'event: {type: creat, fd.name: /tmp/x, evt.arg.mode: S_IXUSR}';
+  const RUN = 'event: execve, process: {exepath: /tmp/x}';
+
+  it('counts with a threshold as the agent does, and is quiet for a window', () => {
+    const steps =
+      '[{repeat: 2, expect: []}, {at: 5s, expect: Refused, output: 3 times}, {at: 6s, repeat: 9, expect: []}]';
+    assert.deepEqual(failuresOf(`- {case: c, ${REFUSED}, events: ${steps}}`, THRESHOLD), []);
+  });
+
+  it('keeps apart what differs in the key', () => {
+    const steps = '[{repeat: 2}, {at: 5s, repeat: 2, event: {fd.sip: 10.0.0.6}}]';
+    assert.deepEqual(failuresOf(`- {case: c, ${REFUSED}, events: ${steps}, expect: []}`, THRESHOLD), []);
+  });
+
+  it('follows a sequence within its time', () => {
+    const cases = (at: string, then: string) =>
+      `- {case: c, events: [{${MADE}, expect: []}, {at: ${at}, ${RUN}, ${then}}]}`;
+    assert.deepEqual(failuresOf(cases('30s', 'expect: Made and run, output: /tmp/x'), SEQUENCE), []);
+    assert.deepEqual(failuresOf(cases('31s', 'expect: []'), SEQUENCE), []);
+  });
+
+  it('does not fire by the last step alone', () => {
+    assert.deepEqual(failuresOf(`- {case: c, ${RUN}, expect: []}`, SEQUENCE), []);
   });
 });
 
