@@ -5,7 +5,7 @@ import { bundledRulesPath, compileRuleset, formatProblem, loadRules, readRuleFil
 import { resolver } from './helper.ts';
 import type { TestEvent } from './interpret.ts';
 
-const { files, problems: unreadable } = await readRuleFiles([bundledRulesPath()]);
+const { files, problems: unreadable } = await readRuleFiles([`${bundledRulesPath()}/shikra_rules.yaml`]);
 const { rules, problems } = loadRules(files);
 
 /** What the probe provides. */
