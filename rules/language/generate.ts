@@ -27,14 +27,25 @@ export function* generateEvaluator<E>(
   const { source, constants } = yield* generator.generate(conditions);
   yield;
   // The only arguments are an array of constants and helpers; see above for why the text is safe.
-  const factory = new Function('constants', 'text', 'now', source);
-  return factory(constants, asText, () => performance.now()) as GeneratedEvaluator<E>;
+  const factory = new Function('constants', 'text', 'now', 'overhead', source);
+  clockMillis ??= costOfClock();
+  return factory(constants, asText, now, clockMillis) as GeneratedEvaluator<E>;
+}
+
+/** What a look at the clock takes, which is as much as a simple rule does. */
+let clockMillis: number | undefined;
+
+const now = (): number => performance.now();
+
+function costOfClock(): number {
+  const costs = Array.from({ length: 501 }, () => -now() + now()).sort((a, b) => a - b);
+  return costs[250]!;
 }
 
 /** What the code gives: one function for every event, and one for the few events that are measured. */
 export interface GeneratedEvaluator<E> {
   evaluate(event: E, from: number): number;
-  /** The same, and notes for each condition that it evaluates how long that took. */
+  /** The same, and notes how long each condition took. */
   measure(event: E, from: number, meter: Meter): number;
 }
 
@@ -63,6 +74,40 @@ function asText(value: FieldValue | undefined): FieldValue | undefined {
 const BITS = 30;
 /** A set costs more than a few comparisons do. */
 const MOST_COMPARISONS = 3;
+
+/** What takes longer was most likely another thread's turn, and must not count a thousandfold for the rule that met it. */
+const LONGEST_MILLIS = 0.02;
+/** The way of `evaluate`, with a look at the clock at every turn. What is decided for a group at once counts for its rules in equal parts. */
+const MEASURE_HEAD = [
+  'function since(started, meter) {',
+  `  return Math.max(0, Math.min(now() - started - overhead, ${LONGEST_MILLIS})) * meter.weight * 1e-3;`,
+  '}',
+  'function measure(event, from, meter) {',
+];
+const MEASURE_BODY = [
+  '  for (let group = 0; group < groups.length; group++) {',
+  `    const first = group * ${BITS};`,
+  `    const end = Math.min(first + ${BITS}, tests.length);`,
+  '    const started = now();',
+  '    const c = groups[group]();',
+  '    const share = since(started, meter) / (end - first);',
+  '    for (let i = first; i < end; i++) {',
+  '      const number = numbers[i];',
+  '      meter.seconds[number] += share;',
+  '      if (from === 0) meter.evaluations[number] += meter.weight;',
+  '    }',
+  '    for (let i = first; i < end; i++) {',
+  '      const number = numbers[i];',
+  '      if ((c & (1 << (i - first))) === 0 || number < from) continue;',
+  '      const started = now();',
+  '      const holds = tests[i]();',
+  '      meter.seconds[number] += since(started, meter);',
+  '      if (holds) return number;',
+  '    }',
+  '  }',
+  '  return -1;',
+  '}',
+];
 
 /** Some milliseconds' worth. */
 const CONDITIONS_AT_ONCE = 20;
@@ -127,18 +172,25 @@ class CodeGenerator {
     this.#countFieldUses();
     yield;
     const rules: number[] = [];
+    const tested: Node[] = [];
     for (const [index, root] of roots.entries()) {
       if (root === undefined) continue;
       this.#rule(root, index);
       rules.push(index);
+      tested.push(root);
       if (rules.length % CONDITIONS_AT_ONCE === 0) yield;
+    }
+    const groups: string[] = [];
+    for (let first = 0; first < rules.length; first += BITS) {
+      groups.push(this.#group(groups.length, tested.slice(first, first + BITS), rules.slice(first, first + BITS)));
+      yield;
     }
     for (const node of remembered) this.#functions.push(this.#rememberedFunction(node));
     yield;
-    return { source: this.#assemble(rules, remembered.length), constants: this.#constants };
+    return { source: this.#assemble(rules, groups, remembered.length), constants: this.#constants };
   }
 
-  #assemble(rules: readonly number[], rememberedCount: number): string {
+  #assemble(rules: readonly number[], groups: readonly string[], rememberedCount: number): string {
     const cached = [...this.#fields.values()].filter(isCached);
     const fieldFunctions = cached.map((field) => this.#fieldFunction(field));
     const nodeWords = wordsFor(rememberedCount);
@@ -146,8 +198,11 @@ class CodeGenerator {
     for (const word of wordsFor(this.#fields.size)) masks.push(`m${word}`);
     const place = `${this.#subjects.generation}, ${this.#subjects.evaluator}`;
     const subjects = this.#subjects.subjects.flatMap((subject, id) => {
-      const words = 2 * wordsFor(this.#verdictCounts[id]!).length;
-      return words === 0 ? [] : [{ id, words, find: this.#constant((event: never) => subject.verdicts(event)) }];
+      const offset = 2 * wordsFor(this.#verdictCounts[id]!).length;
+      const words = offset + groups.length + wordsFor(groups.length).length;
+      return offset === 0
+        ? []
+        : [{ id, offset, words, find: this.#constant((event: never) => subject.verdicts(event)) }];
     });
     const start = [
       '  e = event;',
@@ -163,29 +218,23 @@ class CodeGenerator {
       'let e;',
       ...masks.map((mask) => `let ${mask} = 0;`),
       ...subjects.map(({ id, words }) => `let q${id}; const z${id} = new Int32Array(${words});`),
+      // Where the groups' candidates begin, and the bits that tell which of them are known.
+      ...subjects.map(({ id, offset }) => `const g${id} = ${offset}, h${id} = ${offset + groups.length};`),
       ...cached.map(({ id }) => `let f${id};`),
       ...fieldFunctions,
       ...this.#functions,
       'function evaluate(event, from) {',
+      '  let c;',
       ...start,
-      ...rules.map((index) => `  if (from <= ${index} && r${index}()) return ${index};`),
+      ...groups,
       '  return -1;',
       '}',
+      `const groups = [${groups.map((_, group) => `G${group}`).join(', ')}];`,
       `const numbers = [${rules.join(', ')}];`,
       `const tests = [${rules.map((index) => `r${index}`).join(', ')}];`,
-      'function measure(event, from, meter) {',
+      ...MEASURE_HEAD,
       ...start,
-      '  for (let i = 0; i < tests.length; i++) {',
-      '    const number = numbers[i];',
-      '    if (number < from) continue;',
-      '    const started = now();',
-      '    const holds = tests[i]();',
-      '    meter.seconds[number] += (now() - started) * meter.weight * 1e-3;',
-      '    meter.evaluations[number] += meter.weight;',
-      '    if (holds) return number;',
-      '  }',
-      '  return -1;',
-      '}',
+      ...MEASURE_BODY,
       'return { evaluate, measure };',
     ].join('\n');
   }
@@ -194,6 +243,32 @@ class CodeGenerator {
   #rule(root: Node, index: number): void {
     const test = this.#use(root);
     this.#functions.push(`function r${index}() { let t; return ${test}; }`);
+  }
+
+  /**
+   * Tests some conditions. What of them follows from a subject alone is decided for all of them at once, and one word is kept with the subject: which of them
+   * are still candidates. For a path and a program seen before, most events are done after comparing these words.
+   */
+  #group(group: number, roots: readonly Node[], rules: readonly number[]): string {
+    const { word, bit } = bitOf(group);
+    const candidates = this.#subjects.subjects.flatMap((_, subject) => {
+      const parts = roots.map((root) => conjunctsOf(root).filter((node) => node.subject === subject));
+      if (parts.every((nodes) => nodes.length === 0)) return [];
+      const lines = parts.map((nodes, index) => {
+        const test = nodes.map((node) => this.#use(node)).join(' && ');
+        return nodes.length === 0 ? `c |= ${1 << index};` : `if (${test}) c |= ${1 << index};`;
+      });
+      const name = `C${subject}_${group}`;
+      this.#functions.push(
+        `function ${name}() { let t; let c = 0; ${lines.join(' ')} q${subject}[h${subject} + ${word}] |= ${bit}; return q${subject}[g${subject} + ${group}] = c; }`,
+      );
+      return [`(q${subject}[h${subject} + ${word}] & ${bit} ? q${subject}[g${subject} + ${group}] : ${name}())`];
+    });
+    const [first = String(2 ** rules.length - 1), ...rest] = candidates;
+    const narrowed = rest.map((each) => ` if (c !== 0) c &= ${each};`).join('');
+    this.#functions.push(`function G${group}() { let c = ${first};${narrowed} return c; }`);
+    const tests = rules.map((rule, index) => `if (c & ${1 << index} && from <= ${rule} && r${rule}()) return ${rule};`);
+    return [`  c = G${group}();`, '  if (c !== 0) {', ...tests.map((test) => `    ${test}`), '  }'].join('\n');
   }
 
   #fieldFunction(field: FieldSlot): string {
@@ -434,6 +509,13 @@ class CodeGenerator {
     }
     return `c${index}`;
   }
+}
+
+/** What must all hold for a condition to hold. */
+function conjunctsOf(node: Node): Node[] {
+  const { expression, subject, operands } = node;
+  if (expression.kind !== 'and' || subject !== undefined) return expression.kind === 'constant' ? [] : [node];
+  return operands.flatMap(conjunctsOf);
 }
 
 /** The subject that all operands have; undefined if they differ. */
