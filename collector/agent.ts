@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { bundledRulesPath, type RuleSelection } from '../rules/index.ts';
+import { bundledRulesPath } from '../rules/files.ts';
+import type { RuleSelection } from '../rules/index.ts';
 import { components } from './components.ts';
 import { type Config, kernelReceiver } from './config/config.ts';
 import { BUNDLED_RULES, type KernelReceiverConfig } from './config/receivers.ts';

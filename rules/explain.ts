@@ -1,5 +1,6 @@
 import { fieldText } from './fields/catalogue.ts';
 import type { FieldDefinition } from './fields/field.ts';
+import type { RuleFile } from './files.ts';
 import { conditionFields } from './index.ts';
 import type { Check, Expression } from './language/ast.ts';
 import { Collector, type ListEntry, type MacroEntry, type RuleEntry } from './language/collect.ts';
@@ -12,7 +13,6 @@ import { ProblemList } from './language/problems.ts';
 import { SyntaxProblem } from './language/scan.ts';
 import { SourceFile, textAt } from './language/source.ts';
 import { readYaml } from './language/yaml.ts';
-import type { RuleFile } from './load.ts';
 
 export interface ExplainedField {
   readonly text: string;

@@ -1,6 +1,7 @@
 export { FIELDS, type FieldReference, type FoundField, fieldText, findField, holdsPath } from './fields/catalogue.ts';
 export { EVENT_TYPES } from './fields/event-types.ts';
 export type { ArgumentRule, FieldDefinition, FieldType, Multiplicity } from './fields/field.ts';
+export { bundledRulesPath, type ReadResult, type RuleFile, readRuleFiles } from './files.ts';
 export type {
   CheckedKey,
   CheckedRule,
@@ -33,13 +34,4 @@ export type {
   TypedOperand,
   TypedTransformer,
 } from './language/typed.ts';
-export {
-  bundledRulesPath,
-  type LoadOptions,
-  type LoadResult,
-  loadRules,
-  type ReadResult,
-  type RuleFile,
-  type RuleSelection,
-  readRuleFiles,
-} from './load.ts';
+export { type LoadOptions, type LoadResult, loadRules, type RuleSelection } from './load.ts';

@@ -1,6 +1,5 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, extname } from 'node:path';
+import type { RuleFile } from './files.ts';
 import { Collector } from './language/collect.ts';
 import { type CheckedRule, Compiler } from './language/compile.ts';
 import type { Problem } from './language/problem.ts';
@@ -18,11 +17,6 @@ export interface SelectedRules {
   /** `*` stands for any text. */
   readonly rule?: string | undefined;
   readonly tag?: string | undefined;
-}
-
-export interface RuleFile {
-  readonly path: string;
-  readonly text: string;
 }
 
 export interface LoadOptions {
@@ -107,42 +101,6 @@ function selectsNothing(index: number, choice: RuleSelection): Problem {
   const message = `no rule is chosen by ${JSON.stringify(choice)}`;
   const file = `configuration: rules[${index}]`;
   return { code: 'LOAD_SELECTS_NOTHING', severity: 'warning', message, file, line: 1, column: 1, endColumn: 2 };
-}
-
-/** A rule file that could not be read comes back as a problem, with the others. */
-export interface ReadResult {
-  readonly files: RuleFile[];
-  readonly problems: Problem[];
-}
-
-/** Reads rule files; a folder stands for the `.yaml` and `.yml` files in it, by name, without its subfolders. */
-export async function readRuleFiles(paths: readonly string[]): Promise<ReadResult> {
-  const files: RuleFile[] = [];
-  const problems: Problem[] = [];
-  for (const path of paths) {
-    try {
-      for (const file of await expandFolder(path)) files.push({ path: file, text: await readFile(file, 'utf8') });
-    } catch (error) {
-      problems.push(unreadable(path, error as NodeJS.ErrnoException));
-    }
-  }
-  return { files, problems };
-}
-
-/** The folder of the rules that come with Shikra. */
-export function bundledRulesPath(): string {
-  return fileURLToPath(new URL('./sets', import.meta.url));
-}
-
-async function expandFolder(path: string): Promise<string[]> {
-  if (!(await stat(path)).isDirectory()) return [path];
-  const names = (await readdir(path)).filter((name) => /\.ya?ml$/.test(name));
-  return names.sort().map((name) => join(path, name));
-}
-
-function unreadable(path: string, error: NodeJS.ErrnoException): Problem {
-  const message = `cannot read '${path}': ${error.message}`;
-  return { code: 'LOAD_ERR_FILE_READ', severity: 'error', message, file: path, line: 1, column: 1, endColumn: 2 };
 }
 
 function rulesetName(path: string): string {

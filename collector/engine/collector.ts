@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { type CheckedRule, type CompiledRule, formatProblem } from '../../rules/index.ts';
+import type { CheckedRule, CompiledRule } from '../../rules/runtime.ts';
 import type { Detection } from '../detection/detection.ts';
 import { formatTime, nowNanos } from '../detection/time.ts';
 import { uuidv7 } from '../detection/uuid.ts';
@@ -12,11 +12,11 @@ import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { LatencyHistogram } from './latency.ts';
-import { loadRulesFor } from './load-rules.ts';
+import { loadAside } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
-import type { ReloadedRules } from './reload-worker.ts';
 import type { ReloadOutcome } from './reloader.ts';
 import { RuleTotals } from './rule-totals.ts';
+import type { PortableRule, ReadRules } from './rules-worker.ts';
 
 /**
  * So many detections may be on their way to the disk; then the rings wait, and if they fill, the kernel counts the loss. Far below
@@ -48,11 +48,12 @@ export class Collector {
 
   private constructor(
     options: CollectorOptions,
+    source: KernelSource,
     rules: readonly CheckedRule[],
     send: (message: FromCollector) => void,
   ) {
     this.#send = send;
-    this.#source = new KernelSource(options);
+    this.#source = source;
     const context = { ...pick(this.#source), hostname: this.#hostname };
     this.#evidence = new Evidence(context);
     this.#engineOptions = {
@@ -62,19 +63,27 @@ export class Collector {
       matching: options.ruleMatching,
       timeNs: (event) => event.u64(HEADER.time_ns),
     };
-    this.#engine = new Engine({ ...this.#engineOptions, rules: rules.filter(isOfSyscalls) });
+    this.#engine = new Engine({ ...this.#engineOptions, rules });
   }
 
   /**
-   * Loads the rules, then the probe with what they need, and starts.
+   * Loads the probe while another thread reads the rules, then starts.
    * @throws ShikraError RULES_INVALID with every mistake, or PROBE_*
    */
   static async start(options: CollectorOptions, send: (message: FromCollector) => void): Promise<Collector> {
-    const { rules, errors, warnings } = await loadRulesFor(options);
-    if (errors.length > 0) throw new ShikraError('RULES_INVALID', errors.map((error) => `\n${error}`).join(''));
-    const collector = new Collector(options, rules, send);
-    collector.#begin([...warnings, ...collector.#engine.ruleset.warnings].map((problem) => formatProblem(problem)));
-    return collector;
+    const reading = loadAside(options);
+    const source = new KernelSource(options);
+    try {
+      source.load(new Set());
+      const read = await reading;
+      if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
+      const collector = new Collector(options, source, ofSyscalls(read.rules), send);
+      collector.#begin(read.warnings);
+      return collector;
+    } catch (error) {
+      source.close();
+      throw error;
+    }
   }
 
   /** The main thread has taken over so many detections. */
@@ -88,14 +97,12 @@ export class Collector {
   }
 
   /** Compiles new rules between the events, and swaps them in. Those that could not be loaded leave the old ones in force. */
-  async adopt(loaded: ReloadedRules): Promise<void> {
+  async adopt(loaded: ReadRules): Promise<void> {
     this.#send({ type: 'adopted', outcome: loaded.ok ? await this.#swap(loaded) : loaded });
   }
 
-  async #swap({ rules, warnings }: Extract<ReloadedRules, { ok: true }>): Promise<ReloadOutcome> {
-    // The place stands in messages only, and those were written where the file is.
-    const checked = rules.filter(isOfSyscalls) as readonly unknown[] as readonly CheckedRule[];
-    const steps = Engine.inSteps({ ...this.#engineOptions, rules: checked });
+  async #swap({ rules, warnings }: Extract<ReadRules, { ok: true }>): Promise<ReloadOutcome> {
+    const steps = Engine.inSteps({ ...this.#engineOptions, rules: ofSyscalls(rules) });
     let longestPauseMillis = 0;
     let step = steps.next();
     while (!step.done) {
@@ -135,7 +142,7 @@ export class Collector {
   }
 
   #begin(warnings: readonly string[]): void {
-    this.#source.load(wantedBy(this.#engine));
+    this.#source.want(wantedBy(this.#engine));
     this.#source.rehearse((event) => this.#engine.rehearse(event));
     this.#source.start(
       (event) => this.#engine.evaluate(event, this.#onMatch),
@@ -222,8 +229,9 @@ function wantedBy(engine: Engine<EventView>): ReadonlySet<string> {
   return engine.wanted(EVENT_TYPE_NAMES);
 }
 
-function isOfSyscalls({ source }: { readonly source: string }): boolean {
-  return source === 'syscall';
+/** The place of a rule in its file stands in messages only, and those were written where the file is. */
+function ofSyscalls(rules: readonly PortableRule[]): readonly CheckedRule[] {
+  return rules.filter(({ source }) => source === 'syscall') as readonly unknown[] as readonly CheckedRule[];
 }
 
 function pick({

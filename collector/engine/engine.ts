@@ -9,7 +9,7 @@ import {
   type Meter,
   type RuleState,
   type Ruleset,
-} from '../../rules/index.ts';
+} from '../../rules/runtime.ts';
 
 /** What the engine must know of an event: its type's number, and the spellings of its path, of which one is in force. */
 export interface SpelledEvent {

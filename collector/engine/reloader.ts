@@ -1,4 +1,4 @@
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { startRulesThread } from './load-aside.ts';
 import type { RulesRequest } from './load-rules.ts';
 import type { CollectorThread } from './thread.ts';
 
@@ -12,9 +12,6 @@ export type ReloadOutcome =
       readonly longestPauseMillis: number;
     }
   | { readonly ok: false; readonly errors: readonly string[] };
-
-/** Rule files that need more are refused; the agent goes on with the rules that it has. */
-const MOST_HEAP_MIB = 768;
 
 /** Loads rules aside and has the collector swap them in. One at a time; asked for meanwhile, it loads once more afterwards. */
 export class RulesReloader {
@@ -51,21 +48,11 @@ export class RulesReloader {
   }
 
   async #reloadOnce(): Promise<ReloadOutcome> {
-    const { port1, port2 } = new MessageChannel();
-    const worker = new Worker(new URL('./reload-worker.ts', import.meta.url), {
-      name: 'rules',
-      workerData: { request: this.#request(), port: port1 },
-      transferList: [port1],
-      resourceLimits: { maxOldGenerationSizeMb: MOST_HEAP_MIB },
-    });
-    const failed = Promise.withResolvers<ReloadOutcome>();
-    worker.once('error', (error) =>
-      failed.resolve({ ok: false, errors: [`the rules could not be loaded: ${(error as Error).message}`] }),
-    );
+    const rulesThread = startRulesThread(this.#request());
     try {
-      return await Promise.race([this.#thread.adopt(port2), failed.promise]);
+      return await Promise.race([this.#thread.adopt(rulesThread.port), rulesThread.failed]);
     } finally {
-      await worker.terminate();
+      await rulesThread.terminate();
     }
   }
 }

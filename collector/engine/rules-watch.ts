@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, type FSWatcher, realpathSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
-import { readRuleFiles } from '../../rules/index.ts';
+import { readRuleFiles } from '../../rules/files.ts';
 
 export interface RulesWatchListener {
   /** Called when what is in them has changed, after a moment without further changes. */

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import { Collector } from './collector.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
-import type { ReloadedRules } from './reload-worker.ts';
+import type { ReadRules } from './rules-worker.ts';
 
 const port = parentPort!;
 const send = (message: FromCollector): void => port.postMessage(message);
@@ -30,7 +30,7 @@ port.on('message', (message: ToCollector) => {
       collector?.sendStats();
       break;
     case 'adopt':
-      message.port.once('message', (rules: ReloadedRules) => {
+      message.port.once('message', (rules: ReadRules) => {
         message.port.close();
         void collector?.adopt(rules);
       });

@@ -97,17 +97,6 @@ static bool get_bytes(napi_env env, napi_value object, const char *key, void **b
 	       napi_get_typedarray_info(env, value, &type, size, bytes, NULL, NULL) == napi_ok && type == napi_uint8_array;
 }
 
-static void finalize_handle(napi_env env, void *data, void *hint)
-{
-	struct handle *handle = data;
-
-	(void)env;
-	(void)hint;
-	if (handle->probe)
-		probe_close(handle->probe);
-	free(handle);
-}
-
 /* Without this a worker that is terminated would leave its programs attached until the process ends. */
 static void cleanup_environment(void *data)
 {
@@ -115,6 +104,18 @@ static void cleanup_environment(void *data)
 
 	if (handle->probe)
 		probe_stop(handle->probe);
+}
+
+/* The object was collected, or the environment ends: the hook must not meet what is freed here. */
+static void finalize_handle(napi_env env, void *data, void *hint)
+{
+	struct handle *handle = data;
+
+	(void)hint;
+	napi_remove_env_cleanup_hook(env, cleanup_environment, handle);
+	if (handle->probe)
+		probe_close(handle->probe);
+	free(handle);
 }
 
 static void call_javascript(napi_env env, napi_value callback, void *context, void *data)

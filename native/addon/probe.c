@@ -48,6 +48,7 @@ struct probe {
 	int stop_fd;
 	pthread_t thread;
 	bool thread_runs;
+	bool lent; /* JavaScript has views of the rings' data, which may outlive the probe: it stays mapped */
 	atomic_bool notified;
 	probe_notify notify;
 	void *context;
@@ -255,8 +256,9 @@ uint32_t probe_ring_count(const struct probe *probe)
 	return probe->ring_count;
 }
 
-void *probe_ring_data(const struct probe *probe, uint32_t ring, size_t *bytes)
+void *probe_ring_data(struct probe *probe, uint32_t ring, size_t *bytes)
 {
+	probe->lent = true;
 	*bytes = probe->ring_bytes;
 	return probe->rings[ring].data;
 }
@@ -503,7 +505,7 @@ void probe_close(struct probe *probe)
 	for (uint32_t i = 0; i < probe->ring_count; i++) {
 		struct ring *ring = &probe->rings[i];
 
-		if (ring->producer)
+		if (ring->producer && !probe->lent)
 			munmap(ring->producer, probe->page_bytes + probe->ring_bytes);
 		if (ring->consumer)
 			munmap(ring->consumer, probe->page_bytes);

@@ -44,7 +44,7 @@ typedef void (*probe_notify)(void *context);
 struct probe *probe_open(const struct probe_options *options, struct probe_error *error);
 uint32_t probe_ring_count(const struct probe *probe);
 /* A ring's data; a record that begins near its end goes on at its beginning. */
-void *probe_ring_data(const struct probe *probe, uint32_t ring, size_t *bytes);
+void *probe_ring_data(struct probe *probe, uint32_t ring, size_t *bytes);
 /* Attaches, and starts the thread that calls notify when records wait. */
 bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error);
 /* Replaces the table of interests while the probe runs. False and *error on failure: then the old one may be in force in part. */

@@ -1,4 +1,4 @@
-import { Verdicts } from '../../../rules/index.ts';
+import { Verdicts } from '../../../rules/runtime.ts';
 import { containerOf } from '../../event/container.ts';
 import { HEADER, PROCESS } from './layout.ts';
 import type { Memory } from './memory.ts';

@@ -1,4 +1,4 @@
-import { Verdicts } from '../../../rules/index.ts';
+import { Verdicts } from '../../../rules/runtime.ts';
 import type { Memory } from './memory.ts';
 
 const SLOT_BITS = 14;

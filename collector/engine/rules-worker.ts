@@ -1,14 +1,14 @@
 /**
- * A thread that lives for one reload: it reads and checks the rules, which takes a few hundred milliseconds, and sends them to the collector's thread. There
- * only the code is generated, in steps between the events; neither events nor deliveries wait for the reading.
+ * A thread that lives for one reading of the rules: that takes a few hundred milliseconds, and a YAML parser and its garbage in memory. The collector's thread
+ * gets the checked rules and only generates code from them, in steps between the events; neither events nor deliveries wait for the reading.
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { type CheckedRule, formatProblem } from '../../rules/index.ts';
 import { loadRulesFor, type RulesRequest } from './load-rules.ts';
 import { syscallWarnings } from './syscall-rules.ts';
 
-/** What the collector's thread gets. */
-export type ReloadedRules =
+/** What the collector's thread gets. Problems are texts by now. */
+export type ReadRules =
   | { readonly ok: true; readonly rules: readonly PortableRule[]; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
 
@@ -18,7 +18,7 @@ export type PortableRule = Omit<CheckedRule, 'place'>;
 const { request, port } = workerData as { request: RulesRequest; port: MessagePort };
 
 const { rules, errors, warnings } = await loadRulesFor(request);
-const answer: ReloadedRules =
+const answer: ReadRules =
   errors.length > 0
     ? { ok: false, errors }
     : {
