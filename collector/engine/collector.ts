@@ -12,7 +12,7 @@ import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { LatencyHistogram } from './latency.ts';
-import { loadAside } from './load-aside.ts';
+import { type RulesThread, readRulesIn } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
 import type { ReloadOutcome } from './reloader.ts';
 import { RuleTotals } from './rule-totals.ts';
@@ -68,10 +68,15 @@ export class Collector {
 
   /**
    * Loads the probe while another thread reads the rules, then starts.
+   * @param rulesThread one that has not read yet
    * @throws ShikraError RULES_INVALID with every mistake, or PROBE_*
    */
-  static async start(options: CollectorOptions, send: (message: FromCollector) => void): Promise<Collector> {
-    const reading = loadAside(options);
+  static async start(
+    options: CollectorOptions,
+    rulesThread: RulesThread,
+    send: (message: FromCollector) => void,
+  ): Promise<Collector> {
+    const reading = readRulesIn(rulesThread, options);
     const source = new KernelSource(options);
     try {
       source.load(new Set());

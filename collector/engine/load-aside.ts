@@ -5,20 +5,23 @@ import type { ReadRules } from './rules-worker.ts';
 /** Rule files that need more are refused. */
 const MOST_HEAP_MIB = 768;
 
-/** A thread that reads rules, and where it sends them. Ends by itself. */
+/**
+ * A thread that reads rules once, and ends. It loads its code as soon as it is made: made before there is something to read, it is ready by then.
+ */
 export interface RulesThread {
+  /** Where what was read arrives. */
   readonly port: MessagePort;
   /** Settles if the thread dies before it has sent anything. */
   readonly failed: Promise<Extract<ReadRules, { ok: false }>>;
+  /** Has it read. Once. */
+  read(request: RulesRequest): void;
   terminate(): Promise<unknown>;
 }
 
-export function startRulesThread(request: RulesRequest): RulesThread {
+export function startRulesThread(): RulesThread {
   const { port1, port2 } = new MessageChannel();
   const worker = new Worker(new URL('./rules-worker.ts', import.meta.url), {
     name: 'rules',
-    workerData: { request, port: port1 },
-    transferList: [port1],
     resourceLimits: { maxOldGenerationSizeMb: MOST_HEAP_MIB },
   });
   const failed = new Promise<Extract<ReadRules, { ok: false }>>((resolve) => {
@@ -26,13 +29,18 @@ export function startRulesThread(request: RulesRequest): RulesThread {
       resolve({ ok: false, errors: [`the rules could not be loaded: ${(error as Error).message}`] }),
     );
   });
-  return { port: port2, failed, terminate: () => worker.terminate() };
+  return {
+    port: port2,
+    failed,
+    read: (request) => worker.postMessage({ request, port: port1 }, [port1]),
+    terminate: () => worker.terminate(),
+  };
 }
 
-/** Reads rules in a thread of their own. */
-export async function loadAside(request: RulesRequest): Promise<ReadRules> {
-  const thread = startRulesThread(request);
+/** What a thread reads. It has ended then. */
+export async function readRulesIn(thread: RulesThread, request: RulesRequest): Promise<ReadRules> {
   const read = new Promise<ReadRules>((resolve) => thread.port.once('message', resolve));
+  thread.read(request);
   try {
     return await Promise.race([read, thread.failed]);
   } finally {

@@ -48,7 +48,8 @@ export class RulesReloader {
   }
 
   async #reloadOnce(): Promise<ReloadOutcome> {
-    const rulesThread = startRulesThread(this.#request());
+    const rulesThread = startRulesThread();
+    rulesThread.read(this.#request());
     try {
       return await Promise.race([this.#thread.adopt(rulesThread.port), rulesThread.failed]);
     } finally {

@@ -2,7 +2,8 @@
  * A thread that lives for one reading of the rules: that takes a few hundred milliseconds, and a YAML parser and its garbage in memory. The collector's thread
  * gets the checked rules and only generates code from them, in steps between the events; neither events nor deliveries wait for the reading.
  */
-import { type MessagePort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import { type CheckedRule, formatProblem } from '../../rules/index.ts';
 import { loadRulesFor, type RulesRequest } from './load-rules.ts';
 import { syscallWarnings } from './syscall-rules.ts';
@@ -15,7 +16,12 @@ export type ReadRules =
 /** Problems are texts by now, so nobody needs the place in the file, which would carry the file along. */
 export type PortableRule = Omit<CheckedRule, 'place'>;
 
-const { request, port } = workerData as { request: RulesRequest; port: MessagePort };
+interface Task {
+  readonly request: RulesRequest;
+  readonly port: MessagePort;
+}
+
+const [{ request, port }] = (await once(parentPort!, 'message')) as [Task];
 
 const { rules, errors, warnings } = await loadRulesFor(request);
 const answer: ReadRules =
@@ -28,3 +34,4 @@ const answer: ReadRules =
       };
 port.postMessage(answer);
 port.close();
+parentPort!.close();

@@ -1,17 +1,22 @@
 /** The collector's thread: waits for `begin`, then for `taken`, `stats`, `adopt` and `stop`; what it says itself is {@link FromCollector}. */
 import { parentPort } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
-import { Collector } from './collector.ts';
+import type { Collector as CollectorType } from './collector.ts';
+import { startRulesThread } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
 import type { ReadRules } from './rules-worker.ts';
 
+// First thing: it loads its code while this thread loads its own.
+const rulesThread = startRulesThread();
+const { Collector } = await import('./collector.ts');
+
 const port = parentPort!;
 const send = (message: FromCollector): void => port.postMessage(message);
-let collector: Collector | undefined;
+let collector: CollectorType | undefined;
 
 async function begin(options: CollectorOptions): Promise<void> {
   try {
-    collector = await Collector.start(options, send);
+    collector = await Collector.start(options, rulesThread, send);
   } catch (error) {
     if (!(error instanceof ShikraError)) throw error;
     send({ type: 'failed', code: error.code, detail: error.detail });
