@@ -22,7 +22,7 @@ const STATS_INTERVAL_MILLIS = 1000;
 const DRAIN_MILLIS = 1000;
 const DRAIN_GRACE_MILLIS = 500;
 /** A stop's time for draining and delivering. Five seconds are promised: the rest is for a reader of stdout that does not read. */
-const STOP_MILLIS = 3500;
+const STOP_MILLIS = 3000;
 
 /** Of a rejected reload: the log has them all. */
 const MOST_ERRORS_SHOWN = 5;

@@ -30,6 +30,8 @@ export interface Alert {
 export interface AgentProcessOptions {
   /** Keys of `receivers.kernel` beside `rules_files`. */
   readonly receiver?: Readonly<Record<string, unknown>>;
+  /** In place of all the bundled rules: some of their files, with full path. */
+  readonly bundled?: readonly string[];
   /** Rule files after the bundled ones. */
   readonly rulesFiles?: readonly string[];
   readonly processors?: Readonly<Record<string, unknown>>;
@@ -78,7 +80,7 @@ export class AgentProcess {
   static async start(options: AgentProcessOptions = {}): Promise<AgentProcess> {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'shikra-agent-'));
     const file = join(folder, 'config.yaml');
-    writeFileSync(join(folder, 'lineage.yaml'), await lineageRules(options.rulesFiles ?? []));
+    writeFileSync(join(folder, 'lineage.yaml'), await lineageRules(ruleFiles(options)));
     writeFileSync(file, JSON.stringify(configuration(folder, options)));
     const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...options.environment };
     const child = spawn(process.execPath, [join(ROOT, 'cli/main.ts'), 'run', '-c', file], {
@@ -211,10 +213,14 @@ export class AgentProcess {
   }
 }
 
+function ruleFiles({ bundled = [bundledRulesPath()], rulesFiles = [] }: AgentProcessOptions): string[] {
+  return [...bundled, ...rulesFiles];
+}
+
 function configuration(folder: string, options: AgentProcessOptions): object {
-  const { rulesFiles = [], receiver = {}, processors, exporters = {}, service = {} } = options;
+  const { receiver = {}, processors, exporters = {}, service = {} } = options;
   return {
-    receivers: { kernel: { rules_files: ['bundled', ...rulesFiles, join(folder, 'lineage.yaml')], ...receiver } },
+    receivers: { kernel: { rules_files: [...ruleFiles(options), join(folder, 'lineage.yaml')], ...receiver } },
     ...(processors === undefined ? {} : { processors }),
     exporters: { stdout: { format: 'json' }, prometheus: { port: 0 }, ...exporters },
     service: { store: { path: join(folder, 'store.db') }, ...service },
@@ -223,7 +229,7 @@ function configuration(folder: string, options: AgentProcessOptions): object {
 
 /** Lets every rule also tell the ancestors of the process, by which a test knows its own; and detects the markers. */
 async function lineageRules(rulesFiles: readonly string[]): Promise<string> {
-  const { files } = await readRuleFiles([bundledRulesPath(), ...rulesFiles]);
+  const { files } = await readRuleFiles(rulesFiles);
   const lineage = loadRules(files).rules.map(({ name }) => ({
     rule: name,
     output: ` | %${LINEAGE}`,
