@@ -139,13 +139,14 @@ class RunningAgent implements Agent {
     this.#metrics.declareRules(ready.rules);
     this.#metrics.declareEventTypes(ready.eventTypes);
     for (const warning of ready.warnings) this.#logger.warn({ component: 'rules' }, warning);
-    this.#logger.info({ rules: ready.rules.length }, 'watching system calls');
     this.#statsTimer = setInterval(() => this.#thread.send({ type: 'stats' }), STATS_INTERVAL_MILLIS);
     this.#watch.listen({
       onChange: () => void this.reload(),
       onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
     });
     process.on('SIGHUP', this.#onHangUp);
+    // Last: who reads this may send signals.
+    this.#logger.info({ rules: ready.rules.length }, 'watching system calls');
   }
 
   async reload(): Promise<void> {
