@@ -16,6 +16,17 @@ export type ReadRules =
 /** Problems are texts by now, so nobody needs the place in the file, which would carry the file along. */
 export type PortableRule = Omit<CheckedRule, 'place'>;
 
+/** Rules for events that this agent does not receive: said, as they would be silent without a word. */
+function idleRules(rules: readonly CheckedRule[]): string[] {
+  const idle = rules.filter(({ source, enabled }) => enabled && source !== 'syscall');
+  const sources = [...new Set(idle.map(({ source }) => source))].join(', ');
+  return idle.length === 0
+    ? []
+    : [
+        `${idle.length} rules are for ${sources} events, which no receiver brings yet: they are checked, and never fire`,
+      ];
+}
+
 interface Task {
   readonly request: RulesRequest;
   readonly port: MessagePort;
@@ -30,7 +41,7 @@ const answer: ReadRules =
     : {
         ok: true,
         rules: rules.map(({ place, ...rule }) => rule),
-        warnings: [...warnings, ...syscallWarnings(rules)].map(formatProblem),
+        warnings: [...[...warnings, ...syscallWarnings(rules)].map(formatProblem), ...idleRules(rules)],
       };
 port.postMessage(answer);
 port.close();
