@@ -69,6 +69,11 @@ export const ERRORS = {
     remedy: 'check service.store.path, its permissions and the free space',
     exitCode: 1,
   },
+  AGENT_UNREACHABLE: {
+    message: 'there are no metrics of an agent: %s',
+    remedy: 'start it with `shikra run`, or say with --url where its prometheus exporter listens',
+    exitCode: 1,
+  },
   ADDRESS_IN_USE: {
     message: 'cannot listen on %s',
     remedy: 'stop what listens there or set another endpoint',
