@@ -20,6 +20,13 @@ int BPF_PROG(dispatch_sys_exit, struct pt_regs *regs, long result)
 
 	if (!interest || (result < 0 && !interest->failed && result != -115 /* EINPROGRESS: a connect under way */))
 		return 0;
-	bpf_tail_call(ctx, &families, interest->family);
+	/* With a constant the JIT makes a jump of it. */
+	switch (interest->family) {
+	case FAMILY_OPEN:
+		bpf_tail_call_static(ctx, &families, FAMILY_OPEN);
+		break;
+	default:
+		bpf_tail_call(ctx, &families, interest->family);
+	}
 	return 0;
 }

@@ -271,7 +271,7 @@ struct open_event {
 	__u32 kind; /* enum file_kind of what was opened */
 	__u32 file_mode; /* of the inode: type and permissions */
 	struct str_ref path;      /* from the opened file, mounts crossed */
-	struct str_ref path_raw;  /* as the caller wrote it */
+	struct str_ref path_raw;  /* as the caller wrote it; the same bytes as path where the two are equal */
 	struct str_ref directory; /* what a relative path_raw starts from (or a chroot's root); empty if path says it */
 	struct str_ref path_inside; /* inside its file system, where the mount shows only a part of one */
 };

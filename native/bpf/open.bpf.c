@@ -84,20 +84,26 @@ int BPF_PROG(collect_open, struct pt_regs *regs, long result)
 
 	file = result >= 0 ? file_of(task, result) : NULL;
 	if (file) {
-		struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
-		struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-		struct inode *inode = BPF_CORE_READ(file, f_inode);
-		struct dentry *root = BPF_CORE_READ(mnt, mnt_root);
+		struct vfsmount *mnt = LOAD(file, file, f_path.mnt);
+		struct dentry *dentry = LOAD(file, file, f_path.dentry);
+		struct inode *inode = LOAD(file, file, f_inode);
+		struct super_block *super = LOAD(inode, inode, i_sb);
+		struct dentry *root = LOAD(vfsmount, mnt, mnt_root);
 
-		event->file_mode = BPF_CORE_READ(inode, i_mode);
+		event->file_mode = LOAD(inode, inode, i_mode);
 		event->kind = kind_of_mode(event->file_mode);
-		event->ino = BPF_CORE_READ(inode, i_ino);
-		event->dev = device_of(inode);
-		event->flags |= BPF_CORE_READ(file, f_flags) & ~O_LARGEFILE;
+		event->ino = LOAD(inode, inode, i_ino);
+		event->dev = LOAD(super_block, super, s_dev);
+		event->flags |= LOAD(file, file, f_flags) & ~O_LARGEFILE;
 		append_walked(&record, &event->path, 0, mnt, dentry, true);
+		/* Mostly a file is opened by its resolved path: then one string is both. */
+		if (event->path.length && same_string(&record, &event->path, &event->path_raw)) {
+			record.offset = event->path.offset;
+			event->path = event->path_raw;
+		}
 		if (first != '/' && event->path_raw.length && !(event->directory_fd == AT_FDCWD && opened_in(task, dentry, mnt)))
 			append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
-		if (BPF_CORE_READ(root, d_parent) != root)
+		if (LOAD(dentry, root, d_parent) != root)
 			append_walked(&record, &event->path_inside, 3, mnt, dentry, false);
 	} else {
 		append_directory(&record, &event->directory, 2, task, event->directory_fd, first);

@@ -25,28 +25,13 @@ static __always_inline struct file *file_of(struct task_struct *task, __s64 fd)
 	return file;
 }
 
-/* Three neighbours of struct dentry, and of struct mount, that one read brings together (their layout is checked by relocation). */
-struct dentry_part { struct dentry *parent; __u32 hash, length; const unsigned char *name; };
 struct mount_part { struct mount *parent; struct dentry *mountpoint; struct dentry *root; };
 
-static __always_inline long read_dentry(struct dentry_part *part, struct dentry *dentry)
+static __always_inline void read_mount(struct mount_part *part, struct mount *mount)
 {
-	if (bpf_core_field_offset(struct dentry, d_name.name) - bpf_core_field_offset(struct dentry, d_parent) == 16)
-		return bpf_probe_read_kernel(part, sizeof(*part), (void *)dentry + bpf_core_field_offset(struct dentry, d_parent));
-	part->parent = BPF_CORE_READ(dentry, d_parent);
-	part->length = BPF_CORE_READ(dentry, d_name.len);
-	part->name = BPF_CORE_READ(dentry, d_name.name);
-	return 0;
-}
-
-static __always_inline long read_mount(struct mount_part *part, struct mount *mount)
-{
-	if (bpf_core_field_offset(struct mount, mnt.mnt_root) - bpf_core_field_offset(struct mount, mnt_parent) == 16)
-		return bpf_probe_read_kernel(part, sizeof(*part), (void *)mount + bpf_core_field_offset(struct mount, mnt_parent));
-	part->parent = BPF_CORE_READ(mount, mnt_parent);
-	part->mountpoint = BPF_CORE_READ(mount, mnt_mountpoint);
-	part->root = BPF_CORE_READ(mount, mnt.mnt_root);
-	return 0;
+	part->parent = LOAD(mount, mount, mnt_parent);
+	part->mountpoint = LOAD(mount, mount, mnt_mountpoint);
+	part->root = LOAD(mount, mount, mnt.mnt_root);
 }
 
 enum walk_end { WALK_GOES_ON = 0, WALK_ROOT, WALK_DETACHED, WALK_TOO_LONG, WALK_FAILED };
@@ -65,7 +50,8 @@ static long walk_step(__u32 index, struct walk *walk)
 {
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
-	struct dentry_part part;
+	struct dentry *above;
+	const unsigned char *name;
 	__u32 position = walk->position;
 	__u32 length;
 	char *buffer = walk->buffer;
@@ -79,21 +65,16 @@ static long walk_step(__u32 index, struct walk *walk)
 		}
 		walk->dentry = walk->at.mountpoint;
 		walk->mount = parent;
-		if (read_mount(&walk->at, parent)) {
-			walk->end = WALK_FAILED;
-			return 1;
-		}
+		read_mount(&walk->at, parent);
 		return 0;
 	}
-	if (read_dentry(&part, dentry)) {
-		walk->end = WALK_FAILED;
+	above = LOAD(dentry, dentry, d_parent);
+	if (!above || above == dentry) {
+		walk->end = above ? WALK_DETACHED : WALK_FAILED;
 		return 1;
 	}
-	if (part.parent == dentry) {
-		walk->end = WALK_DETACHED;
-		return 1;
-	}
-	length = part.length;
+	length = LOAD(dentry, dentry, d_name.len);
+	name = LOAD(dentry, dentry, d_name.name);
 	if (length > 255)
 		length = 255;
 	if (position < length + 1 || position > PATH_MAX_BYTES) {
@@ -101,14 +82,14 @@ static long walk_step(__u32 index, struct walk *walk)
 		return 1;
 	}
 	position -= length;
-	if (bpf_probe_read_kernel(buffer + (position & (PATH_MAX_BYTES - 1)), length & 255, part.name)) {
+	if (bpf_probe_read_kernel(buffer + (position & (PATH_MAX_BYTES - 1)), length & 255, name)) {
 		walk->end = WALK_FAILED;
 		return 1;
 	}
 	position--;
 	buffer[position & (PATH_MAX_BYTES - 1)] = '/';
 	walk->position = position;
-	walk->dentry = part.parent;
+	walk->dentry = above;
 	return 0;
 }
 
@@ -125,7 +106,6 @@ static long walk_step(__u32 index, struct walk *walk)
 __noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
 {
 	struct walk walk = { .position = PATH_MAX_BYTES };
-	struct dentry_part part = {};
 	__u32 position, length;
 	char *to;
 
@@ -136,8 +116,7 @@ __noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
 	to = scratch->record + (offset & (RECORD_STRINGS_BYTES - 1));
 	if (across) {
 		walk.mount = (void *)scratch->walk_from.mnt - bpf_core_field_offset(struct mount, mnt);
-		if (read_mount(&walk.at, walk.mount))
-			return -1;
+		read_mount(&walk.at, walk.mount);
 	}
 	bpf_loop(MAX_PATH_STEPS, walk_step, &walk, 0);
 	if (walk.end == WALK_FAILED)
@@ -149,9 +128,10 @@ __noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
 			return -1;
 		return (__u64)walk.end << 32 | length;
 	}
-	if (walk.end == WALK_DETACHED && across && !read_dentry(&part, scratch->walk_from.dentry) && part.length > 1 && part.length < 256 &&
-	    !bpf_probe_read_kernel(to, part.length & 255, part.name))
-		return (__u64)walk.end << 32 | (part.length & 255);
+	length = LOAD(dentry, scratch->walk_from.dentry, d_name.len);
+	if (walk.end == WALK_DETACHED && across && length > 1 && length < 256 &&
+	    !bpf_probe_read_kernel(to, length & 255, LOAD(dentry, scratch->walk_from.dentry, d_name.name)))
+		return (__u64)walk.end << 32 | (length & 255);
 	*to = '/';
 	return (__u64)walk.end << 32 | 1;
 }
@@ -194,8 +174,7 @@ static __always_inline void append_directory(struct record *record, struct str_r
 	if (first == '/') {
 		mnt = BPF_CORE_READ(fs, root.mnt);
 		dentry = BPF_CORE_READ(fs, root.dentry);
-		if (read_mount(&part, (void *)mnt - bpf_core_field_offset(struct mount, mnt)))
-			return;
+		read_mount(&part, (void *)mnt - bpf_core_field_offset(struct mount, mnt));
 		if (dentry == part.root && part.parent == (void *)mnt - bpf_core_field_offset(struct mount, mnt))
 			return;
 	} else if (fd == AT_FDCWD) {

@@ -12,7 +12,7 @@
 
 struct scratch {
 	__u32 busy;
-	__u32 padding;
+	__u32 unasked_bytes; /* written since the ring was last asked how full it is */
 	struct { struct vfsmount *mnt; struct dentry *dentry; } walk_from;
 	char path[PATH_MAX_BYTES * 2]; /* a path is built from its end towards the middle */
 	char record[RECORD_STRINGS_BYTES + RECORD_SLACK_BYTES];
@@ -131,10 +131,15 @@ static __always_inline void record_submit(struct record *record)
 	} else if (!ring) {
 		count_drop(DROP_RING_FULL, class);
 	} else {
-		__u64 waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-		/* Wake once, when the mark is crossed: the reader looks by itself every 10 ms. */
-		__u64 flags = waiting < settings.wakeup_bytes && waiting + size >= settings.wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+		/* The reader looks by itself every 10 ms; it is woken for what fills the ring faster. Asking how full it is costs: so now and then. */
+		__u64 flags = BPF_RB_NO_WAKEUP;
 
+		record->scratch->unasked_bytes += size;
+		if (record->scratch->unasked_bytes >= settings.wakeup_bytes / 4) {
+			record->scratch->unasked_bytes = 0;
+			if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= settings.wakeup_bytes)
+				flags = BPF_RB_FORCE_WAKEUP;
+		}
 		if (bpf_ringbuf_output(ring, record->scratch->record, size, flags))
 			count_drop(DROP_RING_FULL, class);
 	}
@@ -157,6 +162,25 @@ static __always_inline void string_end(struct record *record, struct str_ref *re
 	ref->length = length;
 	*(__u64 *)(record->scratch->record + offset + length) = 0;
 	record->offset = (offset + length + 8) & ~7U;
+}
+
+/* True if two strings of the record are the same, as far as SAME_WORDS words of 8 bytes tell: a longer one is never the same. */
+#define SAME_WORDS 32
+static __always_inline bool same_string(struct record *record, const struct str_ref *one, const struct str_ref *other)
+{
+	__u32 words = (one->length + 7U) / 8;
+	const __u64 *a = (void *)record->scratch->record + (one->offset & (RECORD_STRINGS_BYTES - 1));
+	const __u64 *b = (void *)record->scratch->record + (other->offset & (RECORD_STRINGS_BYTES - 1));
+
+	if (one->length != other->length || words > SAME_WORDS)
+		return false;
+	for (__u32 i = 0; i < SAME_WORDS; i++) {
+		if (i >= words)
+			break;
+		if (a[i] != b[i])
+			return false;
+	}
+	return true;
 }
 
 /* A string that is not there: unreadable, or not asked for. */

@@ -110,19 +110,6 @@ export class EventView {
     return length === 0 ? NO_STRING : this.#strings.get(this.memory, this.at + this.memory.u16[ref]!, length);
   }
 
-  /** Mostly a file is opened by its resolved path: comparing the bytes is cheaper than looking the second up. */
-  #sameBytes(one: number, other: number): boolean {
-    const { u16, u32 } = this.memory;
-    const first = (this.at + one) >>> 1;
-    const second = (this.at + other) >>> 1;
-    const length = u16[first + 1]!;
-    if (length !== u16[second + 1]) return false;
-    const a = (this.at + u16[first]!) >>> 2;
-    const b = (this.at + u16[second]!) >>> 2;
-    for (let i = (length + 3) >>> 2; i-- > 0; ) if (u32[a + i] !== u32[b + i]) return false;
-    return true;
-  }
-
   #onlyPath(path: CachedString): void {
     this.pathRaw = '';
     this.path2 = '';
@@ -138,7 +125,8 @@ export class EventView {
 
   #readOpen(): void {
     const resolved = this.#cached(OPEN.path);
-    const written = this.#sameBytes(OPEN.path, OPEN.path_raw) ? resolved : this.#cached(OPEN.path_raw);
+    // Mostly a file is opened by its resolved path: the probe then has one string for both.
+    const written = this.u32(OPEN.path) === this.u32(OPEN.path_raw) ? resolved : this.#cached(OPEN.path_raw);
     this.path2 = '';
     this.path2Raw = '';
     this.pathRaw = written.text;
