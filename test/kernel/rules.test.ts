@@ -34,8 +34,8 @@ let folder: string;
 let token: string;
 const fired = new Set<string>();
 
-/** The file that this is about: of the rules of the others some tell of the same events too. */
-const RULES_FILE = `${bundledRulesPath()}/shikra_rules.yaml`;
+/** The files that this is about: of the rules of the others some tell of the same events too. */
+const RULES_FILES = ['shikra_rules', 'yielding'].map((name) => `${bundledRulesPath()}/${name}.yaml`);
 
 before(async () => {
   buildTrigger();
@@ -49,7 +49,7 @@ before(async () => {
     containers.add(TRIGGER, '/sbin/apk');
   }
   // rings that bear what else may run on this machine: with an event lost a test fails
-  agent = await AgentProcess.start({ bundled: [RULES_FILE], receiver: { ring_preset: 6 } });
+  agent = await AgentProcess.start({ bundled: RULES_FILES, receiver: { ring_preset: 6 } });
 });
 
 after(async () => {
@@ -794,8 +794,8 @@ test('an alert is one line of JSON with the keys of Falco, and uuid', () => {
   }
 });
 
-test('every rule of the file was fired by a real program', async () => {
-  const { files } = await readRuleFiles([RULES_FILE]);
+test('every rule of the files was fired by a real program', async () => {
+  const { files } = await readRuleFiles(RULES_FILES);
   const untried = new Set(withoutModules ? ['Kernel module loaded'] : []);
   if (missing('/usr/bin/strace')) untried.add('Debugger attached to a process');
   const never = loadRules(files)

@@ -5,7 +5,10 @@ import { bundledRulesPath, compileRuleset, formatProblem, loadRules, readRuleFil
 import { resolver } from './helper.ts';
 import type { TestEvent } from './interpret.ts';
 
-const { files, problems: unreadable } = await readRuleFiles([`${bundledRulesPath()}/shikra_rules.yaml`]);
+const { files, problems: unreadable } = await readRuleFiles([
+  `${bundledRulesPath()}/shikra_rules.yaml`,
+  `${bundledRulesPath()}/yielding.yaml`,
+]);
 const { rules, problems } = loadRules(files);
 
 /** What the probe provides. */
