@@ -135,7 +135,7 @@ export const METRIC_TABLE = {
   storeDetections: { name: 'shikra_store_detections', help: 'Detections in the store.', type: 'gauge', labels: [] },
   exporterRecords: {
     name: 'shikra_exporter_records_total',
-    help: 'Detections by exporter and outcome: delivered, rejected (partial success), dead_letter (refused), expired (retention took it before delivery), dropped.',
+    help: 'Detections by exporter and outcome: delivered, rejected (partial success), dead_letter (refused), filtered (not for this exporter), expired (retention took it before delivery), dropped.',
     type: 'counter',
     labels: ['exporter', 'outcome'],
   },
@@ -148,6 +148,12 @@ export const METRIC_TABLE = {
   exporterQueueSize: {
     name: 'shikra_exporter_queue_size',
     help: 'Detections stored and not yet delivered.',
+    type: 'gauge',
+    labels: ['exporter'],
+  },
+  exporterOldest: {
+    name: 'shikra_exporter_oldest_seconds',
+    help: 'Age of the oldest detection that an exporter could not deliver, at its last try; 0 while deliveries succeed.',
     type: 'gauge',
     labels: ['exporter'],
   },

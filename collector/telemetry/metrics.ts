@@ -24,7 +24,7 @@ export interface RuleLabels {
   readonly source: string;
 }
 
-export const EXPORTER_OUTCOMES = ['delivered', 'rejected', 'dead_letter', 'expired', 'dropped'] as const;
+export const EXPORTER_OUTCOMES = ['delivered', 'rejected', 'dead_letter', 'filtered', 'expired', 'dropped'] as const;
 export type ExporterOutcome = (typeof EXPORTER_OUTCOMES)[number];
 export const STORE_OUTCOMES = ['written', 'duplicate', 'lost', 'expired'] as const;
 const SOURCES = ['syscall', 'k8s_audit', 'internal'];
@@ -85,6 +85,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       for (const outcome of EXPORTER_OUTCOMES) instruments.exporterRecords.inc({ exporter, outcome }, 0);
       instruments.exporterRetries.inc({ exporter }, 0);
       instruments.exporterQueueSize.set({ exporter }, 0);
+      instruments.exporterOldest.set({ exporter }, 0);
       instruments.exporterLastSuccess.set({ exporter }, 0);
     },
     declareProcessor(processor, reasons) {

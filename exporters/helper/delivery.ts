@@ -1,5 +1,6 @@
 import type { Logger } from '../../collector/telemetry/logger.ts';
 import type { ExporterOutcome, Metrics } from '../../collector/telemetry/metrics.ts';
+import type { Refused } from '../store/dead-letters.ts';
 import type { Store } from '../store/store.ts';
 import type { StoredDetection } from '../store/stored-detection.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
@@ -13,6 +14,8 @@ export interface DeliveryDeps {
   readonly store: Store;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Which detections it gets. Default: all. */
+  readonly accepts?: (item: StoredDetection) => boolean;
   readonly settings?: Partial<DeliverySettings>;
   readonly clock?: Clock;
 }
@@ -37,6 +40,7 @@ export class Delivery {
   readonly #metrics: Metrics;
   readonly #settings: DeliverySettings;
   readonly #clock: Clock;
+  readonly #accepts: (item: StoredDetection) => boolean;
   #state: State = 'new';
   #cursor = 0;
   #failures = 0;
@@ -60,6 +64,7 @@ export class Delivery {
     this.#metrics = deps.metrics;
     this.#settings = { ...DELIVERY_DEFAULTS, ...deps.exporter.delivery, ...deps.settings };
     this.#clock = deps.clock ?? SYSTEM_CLOCK;
+    this.#accepts = deps.accepts ?? (() => true);
   }
 
   /** `ok`, or `retrying` while the receiver does not take anything; `new`, `draining` and `stopped` around that. */
@@ -78,6 +83,11 @@ export class Delivery {
     await this.#exporter.start();
     this.#unsubscribe = this.#store.onStored(() => this.#wakeUp());
     this.#loop = this.#run();
+  }
+
+  /** Looks whether dead letters are to be sent again. */
+  checkDeadLetters(): void {
+    if (this.#state === 'running') this.#wakeUp();
   }
 
   /** Resolves true when all that was stored before is delivered or parked, false at a failure or after `deadlineMillis`. */
@@ -138,6 +148,7 @@ export class Delivery {
       const wake = this.#wake.promise;
       const batch = this.#read();
       if (batch.length > 0) await this.#deliver(batch);
+      else await this.#deliverDeadLetters();
       const stopNow =
         this.#stop.signal.aborted || (this.#state === 'draining' && (batch.length === 0 || this.#failures > 0));
       if (stopNow) return;
@@ -160,48 +171,88 @@ export class Delivery {
     }
   }
 
-  /** Sends a batch; halves it as long as it is refused. Stops at a failure that may pass: the cursor is then before what is left. */
+  /** Sends what of a batch is for this exporter. Those that are not are passed over together with the ones before them. */
   async #deliver(batch: readonly StoredDetection[]): Promise<void> {
-    const todo: (readonly StoredDetection[])[] = [batch];
+    const last = batch.at(-1)!.seq;
+    const accepted = batch.filter((item) => this.#accepts(item));
+    const finished = await this.#send(accepted, (items, refused) => {
+      const seq = items.at(-1)!.seq;
+      this.#advance(items === accepted ? last : seq, refused);
+    });
+    if (finished && this.#cursor < last) this.#note(() => this.#advance(last, []));
+    const isAccepted = new Set(accepted);
+    this.#count('filtered', batch.filter((item) => item.seq <= this.#cursor && !isAccepted.has(item)).length);
+    this.#showQueue();
+  }
+
+  /** One batch of those that someone wants sent again. They are behind the cursor: their order among the others is lost. */
+  async #deliverDeadLetters(): Promise<void> {
+    const items = this.#readDeadLetters();
+    if (items.length > 0) await this.#send(items, (sent, refused) => this.#store.retried(this.#id, sent, refused));
+    // There may be more.
+    if (items.length > 0 && this.#failures === 0) this.#wakeUp();
+  }
+
+  /**
+   * Sends a batch; halves it as long as it is refused.
+   * @param note writes down how a part ended; what it throws is the disk's failure
+   * @returns false at a failure that may pass: what is left comes again
+   */
+  async #send(
+    batch: readonly StoredDetection[],
+    note: (items: readonly StoredDetection[], refused: readonly Refused[]) => void,
+  ): Promise<boolean> {
+    const todo = batch.length === 0 ? [] : [batch];
     for (let items = todo.pop(); items !== undefined; items = todo.pop()) {
       const outcome = await this.#attempt(items);
       this.#lastOutcome = outcome.status;
       if (outcome.status === 'retryable') {
+        const age = this.#clock.now() - Date.parse(items[0]!.detection.observed_time);
+        this.#metrics.exporterOldest.set({ exporter: this.#id }, Math.max(0, age / 1000));
         this.#failed(outcome.reason, outcome.afterMillis);
-        return;
+        return false;
       }
       if (outcome.status === 'permanent' && items.length > 1 && outcome.splittable !== false) {
         const middle = items.length >> 1;
         todo.push(items.slice(middle), items.slice(0, middle));
         continue;
       }
-      if (!this.#settled(items, outcome) || this.#stop.signal.aborted) return;
+      const part = items;
+      const refused = refusedOf(part, outcome);
+      if (!this.#note(() => note(part, refused)) || this.#stop.signal.aborted) return false;
+      this.#settled(part.length, refused, outcome);
     }
+    return true;
   }
 
-  /** Writes down how it ended. @returns false if the disk refused that; the same items come again then */
-  #settled(items: readonly StoredDetection[], outcome: Exclude<ExportOutcome, { status: 'retryable' }>): boolean {
-    const last = items.at(-1)!.seq;
+  /** @returns false if the disk refused; the same items come again then */
+  #note(work: () => void): boolean {
     try {
-      if (outcome.status === 'success') this.#store.advance(this.#id, last);
-      else this.#store.deadLetter(this.#id, items, outcome.reason);
+      work();
+      this.#failures = 0;
+      return true;
     } catch (error) {
       this.#metrics.storeErrors.inc({ operation: 'write' });
       this.#failed('the store cannot note what was delivered', undefined, error);
       return false;
     }
-    this.#cursor = last;
-    this.#failures = 0;
-    if (outcome.status === 'success') this.#countSuccess(items.length, outcome.rejected);
-    else {
-      this.#count('dead_letter', items.length);
+  }
+
+  #advance(seq: number, refused: readonly Refused[]): void {
+    this.#store.advance(this.#id, seq, refused);
+    this.#cursor = seq;
+  }
+
+  #settled(count: number, refused: readonly Refused[], outcome: ExportOutcome): void {
+    this.#metrics.exporterOldest.set({ exporter: this.#id }, 0);
+    if (outcome.status === 'success') this.#countSuccess(count - refused.length, outcome.rejected);
+    this.#count('dead_letter', refused.length);
+    if (refused.length > 0)
       this.#logger.error(
-        { count: items.length, uid: items[0]!.uid, reason: outcome.reason },
+        { count: refused.length, uid: refused[0]!.item.uid, reason: refused[0]!.reason },
         'the receiver refused detections; they are kept as dead letters',
       );
-    }
     this.#showQueue();
-    return true;
   }
 
   #countSuccess(count: number, rejected: { count: number; reason: string } | undefined): void {
@@ -214,6 +265,16 @@ export class Delivery {
         { rejected: refused, reason: rejected.reason },
         'the receiver took the batch but not all of it',
       );
+  }
+
+  #readDeadLetters(): StoredDetection[] {
+    try {
+      return this.#store.deadLetters.requested(this.#id, this.#settings.batchCount);
+    } catch (error) {
+      this.#failed('the store cannot be read', undefined, error);
+      this.#metrics.storeErrors.inc({ operation: 'read' });
+      return [];
+    }
   }
 
   async #attempt(items: readonly StoredDetection[]): Promise<ExportOutcome> {
@@ -283,4 +344,10 @@ export class Delivery {
     this.#idle.resolve();
     this.#idle = Promise.withResolvers<void>();
   }
+}
+
+function refusedOf(items: readonly StoredDetection[], outcome: ExportOutcome): Refused[] {
+  if (outcome.status === 'permanent') return items.map((item) => ({ item, reason: outcome.reason }));
+  const refused = outcome.status === 'success' ? (outcome.refused ?? []) : [];
+  return refused.flatMap(({ index, reason }) => (items[index] === undefined ? [] : [{ item: items[index], reason }]));
 }

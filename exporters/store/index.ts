@@ -1,4 +1,5 @@
 export { type StoreConfig, storeConfigSchema } from './config.ts';
+export { type DeadLetter, type DeadLetterChoice, DeadLetters, type Refused } from './dead-letters.ts';
 export { StoreProcessor } from './processor.ts';
-export { type DeadLetter, Store, type StoreDeps, type StoreQuery } from './store.ts';
+export { Store, type StoreDeps, type StoreQuery } from './store.ts';
 export { StoredDetection } from './stored-detection.ts';

@@ -6,7 +6,7 @@ import { parsePriority } from '../../collector/detection/priority.ts';
 import { priorityOfSeverity } from '../../collector/detection/severity.ts';
 import { formatTime } from '../../collector/detection/time.ts';
 import { uuidv7 } from '../../collector/detection/uuid.ts';
-import type { Store } from './store.ts';
+import { FIRST_CHAIN, type Store } from './store.ts';
 
 /**
  * The end of the processor chain: writes every record to the store, from which exporters read. It does not own the store: whoever opened
@@ -14,15 +14,18 @@ import type { Store } from './store.ts';
  */
 export class StoreProcessor implements LogRecordProcessor {
   readonly #store: Store;
+  readonly #chain: string;
   #isShutdown = false;
 
-  constructor(store: Store) {
+  /** @param chain names the processors before this one, where there are several chains of them */
+  constructor(store: Store, chain = FIRST_CHAIN) {
     this.#store = store;
+    this.#chain = chain;
   }
 
   onEmit(record: ReadableLogRecord, context?: Context): void {
     if (this.#isShutdown) return;
-    this.#store.append(detectionOf(record, context), record);
+    this.#store.append(detectionOf(record, context), record, this.#chain);
   }
 
   async forceFlush(): Promise<void> {

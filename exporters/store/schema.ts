@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 /** Kept in `PRAGMA user_version`. A file of a later version is refused, one of an earlier version is brought up step by step. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** The step that leads to version n + 1 is at index n. Never change one that was released. */
 const STEPS: readonly string[] = [
@@ -44,6 +44,34 @@ const STEPS: readonly string[] = [
     scope     INTEGER NOT NULL,
     PRIMARY KEY (exporter, seq)
   ) STRICT;
+  `,
+  `
+  -- Two pipelines may make different records of one detection: it is there once for each chain of processors.
+  CREATE TABLE detections_2 (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid       TEXT NOT NULL,
+    time      TEXT NOT NULL,
+    stored_at INTEGER NOT NULL,
+    rule      TEXT NOT NULL,
+    priority  TEXT NOT NULL,
+    source    TEXT NOT NULL,
+    detection TEXT NOT NULL,
+    record    TEXT NOT NULL,
+    resource  INTEGER NOT NULL REFERENCES origins (id),
+    scope     INTEGER NOT NULL REFERENCES origins (id),
+    chain     TEXT NOT NULL,
+    UNIQUE (uid, chain)
+  ) STRICT;
+  INSERT INTO detections_2 SELECT *, 'logs' FROM detections;
+  -- The highest number given so far stays the highest, also if the table is empty.
+  DELETE FROM sqlite_sequence WHERE name = 'detections_2';
+  UPDATE sqlite_sequence SET name = 'detections_2' WHERE name = 'detections';
+  DROP TABLE detections;
+  ALTER TABLE detections_2 RENAME TO detections;
+
+  -- Set by \`shikra deadletter retry\`; the agent sends these again.
+  ALTER TABLE dead_letters ADD COLUMN retry INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX dead_letters_retry ON dead_letters (exporter) WHERE retry = 1;
   `,
 ];
 

@@ -1,6 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Detection } from '../../collector/detection/detection.ts';
 import { stringifyExact } from '../../collector/detection/json.ts';
@@ -9,11 +7,12 @@ import { ShikraError } from '../../collector/errors.ts';
 import type { Logger } from '../../collector/telemetry/logger.ts';
 import type { Metrics } from '../../collector/telemetry/metrics.ts';
 import type { StoreConfig } from './config.ts';
+import { openDatabase } from './database.ts';
+import { DeadLetters, type Refused } from './dead-letters.ts';
 import { Origins } from './origins.ts';
 import { encodeRecord } from './record-codec.ts';
 import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
-import { migrate } from './schema.ts';
 import { type DetectionRow, StoredDetection } from './stored-detection.ts';
 
 export interface StoreDeps {
@@ -35,21 +34,8 @@ export interface StoreQuery {
   readonly search?: string;
 }
 
-export interface DeadLetter {
-  readonly exporter: string;
-  readonly failedAt: number;
-  readonly reason: string;
-  readonly item: StoredDetection;
-}
-
-interface DeadLetterRow extends DetectionRow {
-  readonly exporter: string;
-  readonly failed_at: number;
-  readonly reason: string;
-}
-
 interface Pending {
-  readonly uid: string;
+  readonly chain: string;
   readonly detection: Detection;
   readonly record: ReadableLogRecord;
   readonly detectionJson: string;
@@ -58,7 +44,9 @@ interface Pending {
 
 type StoredListener = (last: number) => void;
 
-const READ_COLUMNS = 'seq, uid, detection, record, resource, scope';
+const READ_COLUMNS = 'seq, uid, detection, record, resource, scope, chain';
+/** What a detection is stored under that is not said to have gone through other processors. */
+export const FIRST_CHAIN = 'logs';
 const DEFAULT_MAX_PENDING = 10_000;
 const FIRST_RETRY_MILLIS = 100;
 const LAST_RETRY_MILLIS = 5000;
@@ -76,6 +64,7 @@ const MILLIS_BETWEEN_RETENTION = 60_000;
  */
 export class Store {
   readonly config: StoreConfig;
+  readonly deadLetters: DeadLetters;
   readonly #database: DatabaseSync;
   readonly #origins: Origins;
   readonly #retention: Retention;
@@ -86,7 +75,6 @@ export class Store {
   readonly #insert: StatementSync;
   readonly #readAfter: StatementSync;
   readonly #advance: StatementSync;
-  readonly #bury: StatementSync;
   readonly #listeners = new Set<StoredListener>();
   readonly #cursors = new Map<string, number>();
   #pending: Pending[] = [];
@@ -114,8 +102,8 @@ export class Store {
       this.#retention = new Retention(this.#database, config);
       this.#reserve = new Reserve(config.path);
       this.#insert = this.#database.prepare(
-        `INSERT INTO detections (uid, time, stored_at, rule, priority, source, detection, record, resource, scope)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`,
+        `INSERT INTO detections (uid, time, stored_at, rule, priority, source, detection, record, resource, scope, chain)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, chain) DO NOTHING`,
       );
       this.#readAfter = this.#database.prepare(
         `SELECT ${READ_COLUMNS} FROM detections WHERE seq > ? ORDER BY seq LIMIT ?`,
@@ -123,7 +111,7 @@ export class Store {
       this.#advance = this.#database.prepare(
         'INSERT INTO cursors (exporter, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
       );
-      this.#bury = this.#database.prepare('INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+      this.deadLetters = new DeadLetters(this.#database, this.#origins);
       this.#lastSeq = this.#highestSeq();
     } catch (error) {
       throw new ShikraError('STORE_UNUSABLE', `${config.path}: ${messageOf(error)}`, { cause: error });
@@ -133,13 +121,13 @@ export class Store {
   }
 
   /** Takes a detection; it is on disk at the end of this turn of the event loop, when listeners are told. */
-  append(detection: Detection, record: ReadableLogRecord): void {
+  append(detection: Detection, record: ReadableLogRecord, chain = FIRST_CHAIN): void {
     if (this.#closed) {
       this.#lose(1, 'the store is closed');
       return;
     }
     this.#pending.push({
-      uid: detection.uuid,
+      chain,
       detection,
       record,
       detectionJson: stringifyExact(detection),
@@ -208,11 +196,29 @@ export class Store {
     this.#cursors.delete(exporter);
   }
 
-  /** Everything up to `seq` is delivered. Throws if the disk fails; the exporter then delivers again what it has delivered already. */
-  advance(exporter: string, seq: number): void {
-    this.#insist(() => this.#advance.run(exporter, seq));
+  /**
+   * Everything up to `seq` is delivered, but for what the receiver refused: that is parked, in the same transaction. Throws if the disk fails; the
+   * exporter then delivers again what it has delivered already.
+   */
+  advance(exporter: string, seq: number, refused: readonly Refused[] = []): void {
+    const advance = () => this.#advance.run(exporter, seq);
+    const both = () => {
+      for (const { item, reason } of refused) this.deadLetters.add(exporter, item, reason, this.#now());
+      advance();
+    };
+    this.#insist(() => (refused.length === 0 ? advance() : this.#transaction(both)));
     this.#cursors.set(exporter, seq);
     if (this.#reserveSpent) this.#makeRoom();
+  }
+
+  /** Notes how sending dead letters again ended: those that were refused again stay, with the new reason. Throws if the disk fails. */
+  retried(exporter: string, items: readonly StoredDetection[], refused: readonly Refused[]): void {
+    this.#insist(() =>
+      this.#transaction(() => {
+        this.deadLetters.remove(exporter, items);
+        for (const { item, reason } of refused) this.deadLetters.add(exporter, item, reason, this.#now());
+      }),
+    );
   }
 
   /** How many detections an exporter has before it. */
@@ -232,45 +238,6 @@ export class Store {
       items.push(item);
     }
     return items;
-  }
-
-  /** Parks what an exporter's receiver refuses, and moves the cursor past it, in one transaction. */
-  deadLetter(exporter: string, items: readonly StoredDetection[], reason: string): void {
-    const last = items.at(-1);
-    if (last === undefined) return;
-    const bury = () => {
-      for (const { row } of items) {
-        this.#bury.run(
-          exporter,
-          row.seq,
-          row.uid,
-          this.#now(),
-          reason,
-          row.detection,
-          row.record,
-          row.resource,
-          row.scope,
-        );
-      }
-      this.#advance.run(exporter, last.seq);
-    };
-    this.#insist(() => this.#transaction(bury));
-    this.#cursors.set(exporter, last.seq);
-  }
-
-  /** What was refused, newest first. */
-  deadLetters(exporter: string, limit = 100): DeadLetter[] {
-    const rows = this.#database
-      .prepare(
-        `SELECT exporter, failed_at, reason, ${READ_COLUMNS} FROM dead_letters WHERE exporter = ? ORDER BY seq DESC LIMIT ?`,
-      )
-      .all(exporter, limit);
-    return (rows as unknown as DeadLetterRow[]).map((row) => ({
-      exporter: row.exporter,
-      failedAt: row.failed_at,
-      reason: row.reason,
-      item: new StoredDetection(row, this.#origins),
-    }));
   }
 
   /** Detections for a reader, newest first. */
@@ -330,7 +297,7 @@ export class Store {
   #insertAll(batch: readonly Pending[]): number {
     let written = 0;
     const storedAt = this.#now();
-    for (const { detection, record, detectionJson, recordJson } of batch) {
+    for (const { chain, detection, record, detectionJson, recordJson } of batch) {
       const resource = this.#origins.resourceId(record.resource);
       const scope = this.#origins.scopeId(record.instrumentationScope);
       const { uuid, time, rule, priority, source } = detection;
@@ -345,6 +312,7 @@ export class Store {
         recordJson,
         resource,
         scope,
+        chain,
       );
       if (Number(result.changes) === 0) continue;
       this.#lastSeq = Number(result.lastInsertRowid);
@@ -467,17 +435,6 @@ export class Store {
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
-  if (path !== ':memory:') makeFolder(dirname(path));
-  const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
-  // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
-  database.exec(
-    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 256',
-  );
-  migrate(database);
-  return database;
-}
-
 const SQLITE_FULL = 13;
 const SQLITE_IOERR = 10;
 
@@ -489,11 +446,4 @@ function isDiskFull(error: unknown): boolean {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Not with `recursive`: where a file system takes no folders (/proc), Node 26 tries for ever. */
-function makeFolder(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  makeFolder(dirname(path));
-  mkdirSync(path, { mode: 0o750 });
 }

@@ -12,6 +12,8 @@ export interface DetectionRow {
   readonly record: string;
   readonly resource: number;
   readonly scope: number;
+  /** Missing in a dead letter: it has an exporter. */
+  readonly chain?: string;
 }
 
 /** A detection out of the store. Parsed when asked for: an exporter needs either the detection or the record, seldom both. */
@@ -28,6 +30,11 @@ export class StoredDetection {
 
   get seq(): number {
     return this.row.seq;
+  }
+
+  /** The processors that made the record, as the id of the first pipeline that has them. */
+  get chain(): string {
+    return this.row.chain ?? '';
   }
 
   get uid(): string {

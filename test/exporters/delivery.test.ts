@@ -119,7 +119,7 @@ it('halves a refused batch until the record at fault is alone, and parks that on
   assert.equal(await delivery.forceFlush(), true);
   assert.deepEqual(calls, [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4], [5, 6, 7, 8], [5, 6], [5], [6], [7, 8]]);
   assert.deepEqual(
-    store.deadLetters('sink').map(({ item, reason }) => [item.seq, reason]),
+    store.deadLetters.list({ exporter: 'sink' }).map(({ item, reason }) => [item.seq, reason]),
     [[6, 'bad']],
   );
 });

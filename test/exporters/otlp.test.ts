@@ -96,7 +96,7 @@ for (const [protocol, serve] of [
         receiver.uids,
         sent.filter((_, index) => index !== 37).map((one) => one.uuid),
       );
-      const [letter] = pipeline.store.deadLetters('otlp');
+      const [letter] = pipeline.store.deadLetters.list({ exporter: 'otlp' });
       assert.equal(letter?.item.uid, sent[37]!.uuid);
       assert.deepEqual(letter?.item.detection, sent[37]);
       assert.equal(
@@ -145,7 +145,7 @@ for (const [protocol, serve] of [
       for (const one of detections(10)) pipeline.emit(one);
       assert.equal(await pipeline.forceFlush(), true);
       assert.equal(receiver.requests, 1);
-      assert.equal(pipeline.store.deadLetters('otlp').length, 10);
+      assert.equal(pipeline.store.deadLetters.list({ exporter: 'otlp' }).length, 10);
     });
 
     it('sends the same bytes again when the first answer was lost', async (test) => {
@@ -207,7 +207,7 @@ it("waits as long as gRPC's RetryInfo asks, and takes RESOURCE_EXHAUSTED without
   receiver.answer = () => ({ grpc: 8 });
   pipeline.emit(detection(2));
   assert.equal(await pipeline.forceFlush(), true);
-  assert.equal(pipeline.store.deadLetters('otlp').length, 1);
+  assert.equal(pipeline.store.deadLetters.list({ exporter: 'otlp' }).length, 1);
 });
 
 for (const [protocol, serve] of [
@@ -285,6 +285,6 @@ for (const [protocol, serve] of [
     });
     test.after(() => trusting.shutdown(0));
     await receiver.until(count(1, receiver), 'what waited for trust');
-    assert.equal(trusting.store.deadLetters('otlp').length, 0);
+    assert.equal(trusting.store.deadLetters.list({ exporter: 'otlp' }).length, 0);
   });
 }

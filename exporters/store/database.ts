@@ -1,0 +1,23 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { migrate } from './schema.ts';
+
+/** Opens the store's file; it and its folder are made if missing. Throws if it is something else, or of a later version. */
+export function openDatabase(path: string): DatabaseSync {
+  if (path !== ':memory:') makeFolder(dirname(path));
+  const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
+  // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
+  database.exec(
+    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 256',
+  );
+  migrate(database);
+  return database;
+}
+
+/** Not with `recursive`: where a file system takes no folders (/proc), Node 26 tries for ever. */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o750 });
+}
