@@ -41,6 +41,8 @@ export interface RuleEntry {
   captureDurationMillis: number;
   threshold: ThresholdEntry | undefined;
   sequence: SequenceEntry | undefined;
+  /** Something of it is missing or wrong, and reported. It cannot be used; the rest of it is looked at all the same, for all mistakes to be told at once. */
+  readonly broken: boolean;
 }
 
 export interface CollectOptions {
@@ -108,6 +110,8 @@ const REPLACEABLE = {
 const LIST_NAME = /^[^()"'\s=,]+$/;
 const MACRO_NAME = /^[a-zA-Z]+[a-zA-Z0-9_]*$/;
 const BLANK_PLACE_TEXT = ' ';
+/** Stands for a condition that is missing, so that who refers to it makes no second mistake. */
+const NEVER = 'evt.num = 0';
 
 /** Merges the items of all files, in order: later definitions replace, append or override earlier ones. */
 export class Collector {
@@ -115,6 +119,8 @@ export class Collector {
   readonly macros = new Map<string, MacroEntry>();
   /** In the order of first definition: a rule that is defined anew keeps its turn. */
   readonly rules = new Map<string, RuleEntry>();
+  /** Rules that have no place among the others: nothing can refer to them. */
+  readonly rejected: RuleEntry[] = [];
   readonly #problems: ProblemList;
   readonly #options: CollectOptions;
   #index = 0;
@@ -171,6 +177,8 @@ export class Collector {
         node.isNull ? fields.get(kind)!.keyNode.place : node.place,
         'text',
       );
+      if (kind === 'rule' && !fields.has('override') && !fields.has('append'))
+        this.rejected.push({ ...this.#readRule('', node.place, fields, 'syscall', ruleset), broken: true });
       return;
     }
     const overrides = this.#overridesOf(kind, fields);
@@ -205,8 +213,7 @@ export class Collector {
         expected: String(MACRO_NAME),
       });
     }
-    const condition = this.#mapped(fields, 'condition', `macro '${name}'`, place);
-    if (condition === undefined) return;
+    const condition = this.#mapped(fields, 'condition', `macro '${name}'`, place) ?? textAt(NEVER, place);
     const before = this.macros.get(name);
     if (overrides.get('condition') !== 'append') {
       const index = before?.index ?? this.#index;
@@ -261,6 +268,7 @@ export class Collector {
         `'${before.source}'`,
         name,
       );
+      if (!changes) this.rejected.push({ ...this.#readRule(name, place, fields, source, ruleset), broken: true });
     } else if (before !== undefined && changes) {
       this.#changeRule(before, fields, overrides);
     } else if (before !== undefined && onlySwitches && fields.has('enabled')) {
@@ -268,15 +276,15 @@ export class Collector {
       const hint = { rule: name, expected: 'override: {enabled: replace}' };
       this.#problems.add('LOAD_DEPRECATED_ITEM', "switching a rule by 'enabled' alone is deprecated", place, hint);
     } else {
-      this.#defineRule(name, place, fields, source ?? 'syscall', ruleset);
+      this.rules.set(name, this.#readRule(name, place, fields, source ?? 'syscall', ruleset));
     }
   }
 
-  #defineRule(name: string, place: Place, fields: Fields, source: string, ruleset: string): void {
+  #readRule(name: string, place: Place, fields: Fields, source: string, ruleset: string): RuleEntry {
     const what = `rule '${name}'`;
     const several = this.#severalEvents(fields, name, fields.has('condition'));
     // A sequence may hold the last step too; then the rule needs no condition beside it.
-    const lastStep = fields.has('condition') ? undefined : several?.sequence?.steps.at(-1);
+    const lastStep = fields.has('condition') ? undefined : several.sequence?.steps.at(-1);
     const condition =
       lastStep ??
       (fields.has('sequence') && !fields.has('condition')
@@ -286,52 +294,45 @@ export class Collector {
     const description = this.#mapped(fields, 'desc', what, place, name)?.text;
     const priority = this.#priority(fields, name, place);
     const tags = this.#texts(fields, 'tags', what, true) ?? [];
-    const exceptions = this.#exceptions(fields, name);
-    if (condition === undefined || output === undefined || description === undefined || priority === undefined) return;
-    if (several === undefined) return;
-    this.rules.set(name, {
+    const sequence = several.sequence;
+    return {
       name,
       place,
       ruleset,
       source,
-      condition,
-      output,
-      description: description.trim(),
-      priority,
+      condition: condition ?? textAt(NEVER, place),
+      output: output ?? textAt('', place),
+      description: description?.trim() ?? '',
+      priority: priority ?? 'Debug',
       tags: [...new Set(tags)],
       enabled: this.#flag(fields, 'enabled', name, true),
-      exceptions: mergeExceptions([], exceptions, name, this.#problems),
+      exceptions: mergeExceptions([], this.#exceptions(fields, name), name, this.#problems),
       warnEventTypes: this.#flag(fields, 'warn_evttypes', name, true),
       skipIfUnknownFilter: this.#flag(fields, 'skip-if-unknown-filter', name, false),
       capture: this.#flag(fields, 'capture', name, false),
       captureDurationMillis: this.#milliseconds(fields, 'capture_duration', name),
       threshold: several.threshold,
-      sequence:
-        several.sequence && lastStep !== undefined
-          ? { ...several.sequence, steps: several.sequence.steps.slice(0, -1) }
-          : several.sequence,
-    });
+      sequence: sequence && lastStep !== undefined ? { ...sequence, steps: sequence.steps.slice(0, -1) } : sequence,
+      broken: several.failed || [condition, output, description, priority].includes(undefined),
+    };
   }
 
-  /** `threshold` or `sequence`; undefined if there is a mistake in them. */
+  /** `threshold` or `sequence`, and whether there is a mistake in them. */
   #severalEvents(
     fields: Fields,
     rule: string,
     hasCondition: boolean,
-  ): { threshold: ThresholdEntry | undefined; sequence: SequenceEntry | undefined } | undefined {
+  ): { threshold?: ThresholdEntry | undefined; sequence?: SequenceEntry | undefined; failed: boolean } {
     const [threshold, sequence] = [fields.get('threshold'), fields.get('sequence')];
-    if (threshold !== undefined && sequence !== undefined) {
-      const message = "a rule cannot have both 'threshold' and 'sequence'";
-      this.#error('LOAD_ERR_YAML_VALIDATE', message, sequence.keyNode.place, 'two rules', rule);
-      return undefined;
-    }
     const reader = new SeveralEventsReader(rule, this.#problems);
     const read = {
       threshold: threshold && reader.threshold(threshold.value),
       sequence: sequence && reader.sequence(sequence.value, hasCondition),
     };
-    const failed = (threshold !== undefined && !read.threshold) || (sequence !== undefined && !read.sequence);
-    return failed ? undefined : read;
+    if (threshold === undefined || sequence === undefined) return { ...read, failed: reader.failed };
+    const message = "a rule cannot have both 'threshold' and 'sequence'";
+    this.#error('LOAD_ERR_YAML_VALIDATE', message, sequence.keyNode.place, 'two rules', rule);
+    return { ...read, failed: true };
   }
 
   /** Appends first, then replacements. */
@@ -372,11 +373,9 @@ export class Collector {
       rule.skipIfUnknownFilter = this.#flag(fields, 'skip-if-unknown-filter', name, false);
     }
     if (replaced('threshold') || replaced('sequence')) {
-      const several = this.#severalEvents(fields, name, true);
-      if (several !== undefined) {
-        rule.threshold = several.threshold;
-        rule.sequence = several.sequence;
-      }
+      const { threshold, sequence } = this.#severalEvents(fields, name, true);
+      rule.threshold = threshold;
+      rule.sequence = sequence;
     }
     if (replaced('capture')) rule.capture = this.#flag(fields, 'capture', name, false);
     if (replaced('capture_duration')) rule.captureDurationMillis = this.#milliseconds(fields, 'capture_duration', name);
@@ -443,7 +442,8 @@ export class Collector {
         refuse(`unexpected key '${key}': no corresponding entry under 'override' is defined`, keyNode.place);
       }
     }
-    return valid ? overrides : undefined;
+    // What is right of it is done, and so looked at.
+    return valid || overrides.size > 0 ? overrides : undefined;
   }
 
   #requireEngine(node: YamlNode): void {

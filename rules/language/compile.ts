@@ -107,6 +107,7 @@ export class Compiler {
     for (const macro of this.#collector.macros.values())
       this.#parsedMacros.set(macro.name, this.#parse(macro.condition));
     const rules = [...this.#collector.rules.values()].map((rule) => this.#compileRule(rule));
+    for (const rule of this.#collector.rejected) this.#compileRule(rule);
     this.#warnUnused();
     return rules.filter((rule) => rule !== undefined);
   }
@@ -143,6 +144,7 @@ export class Compiler {
     this.#warnEventTypes(rule, rule.condition, eventTypes);
     for (const [index, step] of checkedSteps.entries())
       this.#warnEventTypes(rule, rule.sequence!.steps[index]!, step.eventTypes);
+    if (rule.broken) return undefined;
     const checkedKeys = keys.filter((key) => key !== undefined);
     return {
       name: rule.name,

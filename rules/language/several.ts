@@ -32,17 +32,23 @@ const MOST_COUNT = 100_000;
 const MOST_STEPS = 10;
 const MOST_KEY_FIELDS = 5;
 
-/** Reads the keys that Falco does not know. Each mistake is reported at its place; undefined if there was one. */
+/** Reads the keys that Falco does not know. Each mistake is reported at its place; what is right is read all the same, for the rest to be checked. */
 export class SeveralEventsReader {
   readonly #rule: string;
   readonly #problems: ProblemList;
   #failed = false;
+
+  /** True once something was refused: what was read cannot be used. */
+  get failed(): boolean {
+    return this.#failed;
+  }
 
   constructor(rule: string, problems: ProblemList) {
     this.#rule = rule;
     this.#problems = problems;
   }
 
+  /** @returns undefined if it is no mapping */
   threshold(node: YamlNode): ThresholdEntry | undefined {
     const fields = this.#fields(
       node,
@@ -54,7 +60,7 @@ export class SeveralEventsReader {
     const count = this.#count(fields.get('count'), node);
     const windowNs = this.#duration(fields.get('window'), 'threshold.window', node);
     const by = this.#by(fields.get('by'), 'threshold.by');
-    return this.#failed ? undefined : { place: node.place, count, windowNs, by };
+    return { place: node.place, count, windowNs, by };
   }
 
   /** @param hasCondition whether the rule has a condition, which is then the last step */
@@ -65,7 +71,7 @@ export class SeveralEventsReader {
     const withinNs = this.#duration(fields.get('within'), 'sequence.within', node);
     const by = this.#by(fields.get('by'), 'sequence.by');
     const steps = this.#steps(fields.get('steps'), node, hasCondition);
-    return this.#failed ? undefined : { place: node.place, withinNs, by, steps };
+    return { place: node.place, withinNs, by, steps };
   }
 
   #fields(node: YamlNode, name: string, known: readonly string[], expected: string): Map<string, YamlNode> | undefined {

@@ -17,6 +17,44 @@ function ruleFile(condition: string): string {
 `;
 }
 
+const MISTAKEN = `- rule: A
+  desc: d
+  condition: evt.type = opn and fd.nme = x
+  output: "%proc.nme"
+  priority: WARN
+  enabled: maybe
+  tags: 5
+  capture_duration: x
+  threshold: {count: 0, window: 1s, by: [proc.pidd]}
+  exceptions:
+    - {name: e, fields: proc.exx, values: [a]}
+
+- rule: A
+  desc: d
+  condition: ka.verbb = get
+  output: o
+  priority: INFO
+  source: k8s_audit
+- rule:
+  desc: d
+  condition: evt.type = openn
+  output: o
+  priority: INFO
+`;
+
+/** A macro and a rule that lack something, and what refers to them. */
+const REFERRED = `- macro: m
+- macro: n
+  condition: (m)
+- rule: R
+  desc: d
+  condition: evt.type = open and n
+  priority: INFO
+- rule: R
+  enabled: false
+  override: {enabled: replace}
+`;
+
 /** Mistakes and the whole text that the user sees. */
 const MISTAKES: [string, string, string[]][] = [
   [
@@ -193,6 +231,52 @@ describe('mistakes in rule files', () => {
   for (const [title, text, expected] of MISTAKES) {
     it(`are named: ${title}`, () => assert.deepEqual(problemsOf(text), expected));
   }
+
+  // One wrong item once hid the others: after each correction the next mistake came up.
+  it('are all told at once, whatever else is wrong with the rule', () => {
+    const { rules, problems } = loadRules([{ path: 'rules.yaml', text: MISTAKEN }]);
+    assert.deepEqual(rules, []);
+    assert.deepEqual(
+      problems.map(({ line, message }) => `${line} ${message}`),
+      [
+        "3 unknown event type 'opn'",
+        "3 nonexistent field 'fd.nme'",
+        "4 unknown filter: 'proc.nme'",
+        "5 invalid priority 'WARN'",
+        "6 'enabled' is not a truth value",
+        "7 'tags' of rule 'A' is not a sequence",
+        "8 'capture_duration' is not a number of milliseconds",
+        "9 'threshold.count' is not valid: '0'",
+        "9 nonexistent field 'proc.pidd'",
+        "11 nonexistent field 'proc.exx'",
+        "13 rule 'A' has been re-defined with a different source",
+        "15 nonexistent field 'ka.verbb'",
+        '19 a rule needs a name',
+        "21 unknown event type 'openn'",
+      ],
+    );
+  });
+
+  it('are not told of what refers to something mistaken', () => {
+    const { problems } = loadRules([{ path: 'rules.yaml', text: REFERRED }]);
+    assert.deepEqual(
+      problems.map(({ line, message }) => `${line} ${message}`),
+      ["1 macro 'm' has no 'condition'", "4 rule 'R' has no 'output'"],
+    );
+  });
+
+  it('of an override do not hide those of what it overrides with', () => {
+    const text = `${ruleText('evt.type = open')}- rule: R
+  condition: evt.type = opnat
+  priority: INFO
+  override: {condition: replace, priority: append}
+`;
+    const { problems } = loadRules([{ path: 'rules.yaml', text }]);
+    assert.deepEqual(
+      problems.map(({ message }) => message),
+      ["unknown event type 'opnat'", "key 'priority' cannot be overridden: append"],
+    );
+  });
 
   it('are placed where the macro stands, once, whoever uses it', () => {
     const text = `- macro: m\n  condition: (proc.nme = x)\n${ruleText('m')}${ruleText('m or m').replace('rule: R', 'rule: S')}`;

@@ -194,19 +194,17 @@ describe('mistakes in rules over several events', () => {
       [
         "rules.yaml:6:14: error: 'threshold.count' is missing; expected an integer from 1 to 100000",
         "rules.yaml:6:14: error: 'threshold.window' is missing; expected a duration of at most 1d, such as 500ms, 30s or 5m",
-      ],
-    ],
-    [
-      `${OPEN}  threshold: {count: 2, window: 1s, by: [proc.sidd, fd.ip, "a b"]}\n`,
-      [
-        "rules.yaml:6:42: error: nonexistent field 'proc.sidd'; did you mean 'proc.sid' or 'proc.pid' or 'proc.apid'?",
-        "rules.yaml:6:53: error: 'fd.ip' has several values: events cannot belong together by it; expected a field with one value",
-        "rules.yaml:6:60: error: 'a b' is not a field",
+        "rules.yaml:6:20: error: nonexistent field 'proc.sidd'; did you mean 'proc.sid' or 'proc.pid' or 'proc.apid'?",
+        "rules.yaml:6:31: error: 'fd.ip' has several values: events cannot belong together by it; expected a field with one value",
+        "rules.yaml:6:38: error: 'a b' is not a field",
       ],
     ],
     [
       `${OPEN}  threshold: {count: 2, window: 1s}\n  sequence: {within: 1s, steps: []}\n`,
-      ["rules.yaml:7:3: error: a rule cannot have both 'threshold' and 'sequence'; expected two rules"],
+      [
+        "rules.yaml:7:3: error: a rule cannot have both 'threshold' and 'sequence'; expected two rules",
+        "rules.yaml:7:33: error: 'sequence.steps' has 0 steps; expected 1 to 10 steps, before the condition of the rule: - condition: ...",
+      ],
     ],
     [
       `${OPEN}  sequence: {within: 1s, steps: []}\n`,
@@ -220,7 +218,11 @@ describe('mistakes in rules over several events', () => {
     ],
     [
       `${OPEN}  sequence:\n    within: 1s\n    steps:\n      - condition: evt.type = open and proc.nam = x\n      - {}\n      - condition: nothing\n`,
-      ["rules.yaml:10:9: error: a step has no 'condition'; expected - condition: ..."],
+      [
+        "rules.yaml:9:40: error: nonexistent field 'proc.nam'; did you mean 'proc.name' or 'proc.aname' or 'proc.pname'?",
+        "rules.yaml:10:9: error: a step has no 'condition'; expected - condition: ...",
+        "rules.yaml:11:20: error: undefined macro 'nothing' used in filter",
+      ],
     ],
     [
       `${OPEN}  sequence:\n    within: 1s\n    steps:\n      - condition: evt.type = open and proc.nam = x\n      - condition: nothing\n`,
