@@ -1,9 +1,10 @@
-/** `npm run check`: types and lint over the whole project. Runs both, so that one run shows everything. */
+/** `npm run check`: types, lint and generated files over the whole project. Runs all, so that one run shows everything. */
 import { spawnSync } from 'node:child_process';
 
 const CHECKS: readonly (readonly string[])[] = [
   ['node_modules/.bin/tsc', '-p', '.'],
   ['node_modules/.bin/biome', 'check', '.'],
+  [process.execPath, 'scripts/generate.ts', '--check'],
 ];
 
 const failed = CHECKS.filter(([command, ...parameters]) => {

@@ -8,10 +8,13 @@ import { ERRORS } from '../collector/errors.ts';
 
 /** The text of docs/config.schema.json. */
 export function schemaText(registry: ComponentRegistry): string {
-  const input = JSON.stringify(configJsonSchema(registry));
-  // Laid out by the linter, which checks it like every JSON file.
-  const { stdout } = spawnSync('node_modules/.bin/biome', ['format', '--stdin-file-path=docs/config.schema.json'], {
-    input,
+  return formatJson(configJsonSchema(registry), 'docs/config.schema.json');
+}
+
+/** The text of a JSON file, laid out by the linter, which checks it like every other. */
+export function formatJson(value: unknown, file: string): string {
+  const { stdout } = spawnSync('node_modules/.bin/biome', ['format', `--stdin-file-path=${file}`], {
+    input: JSON.stringify(value),
     encoding: 'utf8',
   });
   return stdout;

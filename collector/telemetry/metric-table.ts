@@ -189,7 +189,7 @@ export function metricsPage(): string {
   return [
     '# Metrics',
     '',
-    '<!-- Generated from collector/telemetry/metric-table.ts by `node collector/telemetry/metrics-page.ts`; a test keeps it current. -->',
+    '<!-- Generated from collector/telemetry/metric-table.ts by `npm run generate`; a test keeps it current. -->',
     '',
     'Served at `http://127.0.0.1:8765/metrics` by the `prometheus` exporter and sent by the `otlp` exporter, out of one registry: the names and',
     'numbers are the same on both ways. Every series that can be known beforehand starts at 0, so that `increase()` sees its first step.',

@@ -25,7 +25,7 @@ const STATS: CollectorStats = {
 
 it('documents every metric: docs/metrics.md is what the table makes', () => {
   const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
-  assert.equal(page, metricsPage(), 'run `node collector/telemetry/metrics-page.ts`');
+  assert.equal(page, metricsPage(), 'run `npm run generate`');
 });
 
 it('names metrics as Prometheus wants them', () => {
