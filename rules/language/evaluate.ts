@@ -4,12 +4,13 @@ import { COUNT_FIELD, type FieldReference, fieldText } from '../fields/catalogue
 import type { CheckedRule } from './compile.ts';
 import { createFolder } from './fold.ts';
 import { type GeneratedEvaluator, generateEvaluator, type Meter } from './generate.ts';
+import { fieldsIn, Identities, sidesOf } from './identity.ts';
 import type { RuleMemory } from './memory.ts';
 import { type OutputFormat, valueText } from './output.ts';
 import { type Problem, problemAt } from './problem.ts';
 import type { Subject } from './subject.ts';
 import { createTransformer } from './transform.ts';
-import type { TypedArgument, TypedCheck, TypedExpression, TypedField, TypedOperand } from './typed.ts';
+import type { TypedArgument, TypedExpression, TypedField } from './typed.ts';
 
 /** Reads one field of an event. Must not change the event, nor call the rules. */
 export type FieldGetter<E> = (event: E) => FieldValue | undefined;
@@ -20,7 +21,8 @@ export type FieldGetter<E> = (event: E) => FieldValue | undefined;
  */
 export interface FieldResolver<E> {
   /**
-   * @param eventType undefined asks for a getter that does for every type, as outputs need
+   * @param eventType undefined asks for a getter that does for every type, as outputs need. Types for which every field has the same getter (the
+   *   same function) can share an evaluator
    * @returns undefined if the source does not collect the field for events of that type: every check of it is false
    */
   getter(field: FieldReference, eventType: string | undefined): FieldGetter<E> | undefined;
@@ -127,11 +129,10 @@ export function compileRuleset<E>(
   }
   const generation = generations++;
   const evaluators = new Map<string, GeneratedEvaluator<E> | undefined>();
+  const shared: SharedEvaluators<E> = { identities: new Identities(), bySignature: new Map() };
   function* prepare(eventType: string): Generator<undefined, void> {
     if (evaluators.has(eventType)) return;
-    const place = { eventType, generation, evaluator: evaluators.size };
-    evaluators.set(eventType, undefined); // the number is taken, whatever is asked for meanwhile
-    evaluators.set(eventType, yield* compileEvaluator(conditions, resolver, place));
+    evaluators.set(eventType, yield* compileEvaluator(conditions, resolver, { eventType, generation }, shared));
   }
   const generated = (eventType: string) => {
     for (const _ of prepare(eventType));
@@ -210,12 +211,19 @@ function keyText<E>(getters: readonly (FieldGetter<E> | undefined)[], event: E):
   return key;
 }
 
+/** The evaluators of a rule set by what they are made from. Many event types mean the same to the rules: open and openat, execve and execveat. */
+interface SharedEvaluators<E> {
+  readonly identities: Identities;
+  /** The number is the evaluator's in the set; it is taken before the evaluator is there. */
+  readonly bySignature: Map<string, { readonly number: number; evaluator: GeneratedEvaluator<E> | undefined }>;
+}
+
 function* compileEvaluator<E>(
   rules: readonly Condition[],
   resolver: FieldResolver<E>,
-  place: { eventType: string; generation: number; evaluator: number },
+  { eventType, generation }: { eventType: string; generation: number },
+  { identities, bySignature }: SharedEvaluators<E>,
 ): Generator<undefined, GeneratedEvaluator<E> | undefined> {
-  const { eventType } = place;
   const reader = createReader(resolver, eventType);
   const fold = createFolder(eventType, (check) => sidesOf(check).every((side) => reader(side) !== undefined));
   const conditions = rules.map(
@@ -224,12 +232,17 @@ function* compileEvaluator<E>(
   );
   if (conditions.every((condition) => condition.kind === 'constant' && !condition.value)) return undefined;
   yield;
-  const subjects = { ...place, subjects: resolver.subjects ?? [] };
-  return yield* generateEvaluator(conditions, (operand) => reader(operand)!, subjects);
-}
-
-function sidesOf(check: TypedCheck): TypedOperand[] {
-  return check.right === undefined ? [check.left] : [check.left, check.right];
+  const { subjects = [] } = resolver;
+  const coveredBy = (field: FieldReference) => subjects.map((subject) => subject.covers(field, eventType)).join();
+  const signature = identities.signature(conditions, reader, coveredBy);
+  const known = bySignature.get(signature);
+  if (known?.evaluator !== undefined) return known.evaluator;
+  const place = known ?? { number: bySignature.size, evaluator: undefined };
+  bySignature.set(signature, place);
+  yield;
+  const parts = { subjects, eventType, generation, evaluator: place.number };
+  place.evaluator = yield* generateEvaluator(conditions, (operand) => reader(operand)!, parts);
+  return place.evaluator;
 }
 
 /** Finds the reader of a field, transformer or constant; undefined if it can have no value. Asks the resolver once for each field. */
@@ -294,14 +307,8 @@ function createRenderer<E>(
 /** A transformed value is not reported as a field, the fields that it is made of are. */
 function fieldsInTransformers(output: OutputFormat): TypedField[] {
   return output.parts.flatMap((part) =>
-    typeof part === 'string' || part.operand.kind === 'field' ? [] : fieldsOf(part.operand),
+    typeof part === 'string' || part.operand.kind === 'field' ? [] : fieldsIn(part.operand),
   );
-}
-
-function fieldsOf(argument: TypedArgument): TypedField[] {
-  if (argument.kind === 'literal') return [];
-  if (argument.kind === 'field') return [argument];
-  return (argument.kind === 'list' ? argument.items : argument.arguments).flatMap(fieldsOf);
 }
 
 /** Warns of fields and event types that a rule needs and the source does not have: it would be silent without a word. */
@@ -325,7 +332,7 @@ function warningsOf<E>(rule: CheckedRule, resolver: FieldResolver<E>, known: Rea
   if (provided.length === 0) return warnings;
   const fields = new Map(conditions.flatMap(({ condition }) => [...conditionFields(condition)]));
   for (const { operand } of rule.threshold?.by ?? rule.sequence?.by ?? []) {
-    for (const field of fieldsOf(operand)) fields.set(fieldText(field.reference), field);
+    for (const field of fieldsIn(operand)) fields.set(fieldText(field.reference), field);
   }
   for (const [key, field] of fields) {
     if (isTypeField(field) || isCollectedSomewhere(field, provided, resolver)) continue;
@@ -356,7 +363,7 @@ export function conditionFields(condition: TypedExpression): Map<string, TypedFi
     if (expression.kind === 'not') visit(expression.operand);
     else if (expression.kind === 'and' || expression.kind === 'or') expression.operands.forEach(visit);
     else if (expression.kind === 'check') {
-      for (const field of sidesOf(expression).flatMap(fieldsOf)) fields.set(fieldText(field.reference), field);
+      for (const field of sidesOf(expression).flatMap(fieldsIn)) fields.set(fieldText(field.reference), field);
     }
   };
   visit(condition);

@@ -1,8 +1,8 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
-import { fieldText } from '../fields/catalogue.ts';
+import { fieldsIn, keyOf, operandKey, operandsOf, sidesOf } from './identity.ts';
 import { createMatcher, numberSet } from './match.ts';
 import type { Subject } from './subject.ts';
-import type { TypedArgument, TypedCheck, TypedExpression, TypedField, TypedOperand } from './typed.ts';
+import type { TypedCheck, TypedExpression, TypedOperand } from './typed.ts';
 import { classOf } from './types.ts';
 
 /**
@@ -113,7 +113,7 @@ const MEASURE_BODY = [
 const CONDITIONS_AT_ONCE = 20;
 
 interface Node {
-  readonly id: number;
+  readonly number: number;
   readonly expression: TypedExpression;
   readonly operands: readonly Node[];
   uses: number;
@@ -286,15 +286,20 @@ class CodeGenerator {
   #intern(expression: TypedExpression): Node {
     const known = this.#nodesByExpression.get(expression);
     if (known !== undefined) return known;
-    const operands = this.#operandsOf(expression).map((operand) => this.#intern(operand));
-    const key =
-      expression.kind === 'check'
-        ? checkKey(expression)
-        : `${expression.kind} ${operands.map(({ id }) => id).join(' ')}`;
+    const operands = operandsOf(expression).map((operand) => this.#intern(operand));
+    const key = keyOf(expression, operands);
     let node = this.#nodesByKey.get(key);
     if (node === undefined) {
       const subject = expression.kind === 'check' ? this.#subjectOf(expression) : commonSubject(operands);
-      node = { id: this.#nodesByKey.size, expression, operands, uses: 0, slot: undefined, subject, verdict: undefined };
+      node = {
+        number: this.#nodesByKey.size,
+        expression,
+        operands,
+        uses: 0,
+        slot: undefined,
+        subject,
+        verdict: undefined,
+      };
       for (const operand of operands) operand.uses++;
       this.#nodesByKey.set(key, node);
     }
@@ -303,15 +308,10 @@ class CodeGenerator {
   }
 
   #subjectOf(check: TypedCheck): number | undefined {
-    const fields = [check.left, ...(check.right === undefined ? [] : [check.right])].flatMap(fieldsIn);
+    const fields = sidesOf(check).flatMap(fieldsIn);
     const { subjects, eventType } = this.#subjects;
     const found = subjects.findIndex((subject) => fields.every((field) => subject.covers(field.reference, eventType)));
     return found < 0 || fields.length === 0 ? undefined : found;
-  }
-
-  #operandsOf(expression: TypedExpression): readonly TypedExpression[] {
-    if (expression.kind === 'and' || expression.kind === 'or') return expression.operands;
-    return expression.kind === 'not' ? [expression.operand] : [];
   }
 
   /** A field that one place of the code reads needs no memory. */
@@ -524,19 +524,6 @@ function commonSubject(operands: readonly Node[]): number | undefined {
   return operands.every((operand) => operand.subject === subject) ? subject : undefined;
 }
 
-function fieldsIn(argument: TypedArgument): TypedField[] {
-  switch (argument.kind) {
-    case 'field':
-      return [argument];
-    case 'literal':
-      return [];
-    case 'list':
-      return argument.items.flatMap(fieldsIn);
-    case 'transformer':
-      return argument.arguments.flatMap(fieldsIn);
-  }
-}
-
 function isCached(field: FieldSlot): boolean {
   return field.uses > 1;
 }
@@ -565,22 +552,4 @@ function numberText(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value !== 'number') throw new TypeError(`not a number: ${typeof value}`);
   return String(value);
-}
-
-function checkKey({ left, operator, modifier, values, right }: TypedCheck): string {
-  const constants = values.map((value) => (typeof value === 'bigint' ? `${value}n` : value));
-  return JSON.stringify([operandKey(left), operator, modifier, constants, right && operandKey(right)]);
-}
-
-function operandKey(argument: TypedArgument): string {
-  switch (argument.kind) {
-    case 'field':
-      return fieldText(argument.reference);
-    case 'literal':
-      return JSON.stringify(argument.text);
-    case 'list':
-      return `(${argument.items.map(operandKey).join(',')})`;
-    case 'transformer':
-      return `${argument.name}(${argument.arguments.map(operandKey).join(',')})${argument.argument ?? ''}`;
-  }
 }

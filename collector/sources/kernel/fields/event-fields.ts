@@ -254,6 +254,9 @@ const CATEGORIES: Readonly<Record<string, string>> = {
   scalar: 'other',
 };
 
+/** Fields that are read in another way for each event type. */
+export const FIELDS_BY_EVENT_TYPE: ReadonlySet<string> = new Set(['evt.arg']);
+
 export const EVENT_FIELDS: FieldTable = {
   'evt.num': plain((event) => event.number),
   'evt.type': plain((event) => event.typeName),

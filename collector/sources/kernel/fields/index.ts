@@ -4,7 +4,7 @@ import type { EventView } from '../event-view.ts';
 import { familyOf } from '../system-calls.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
-import { EVENT_FIELDS } from './event-fields.ts';
+import { EVENT_FIELDS, FIELDS_BY_EVENT_TYPE } from './event-fields.ts';
 import { truncatedFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
 
@@ -47,13 +47,23 @@ const IMAGE_FIELDS: ReadonlySet<string> = new Set([
 export class KernelFields implements FieldResolver<EventView> {
   readonly subjects = [PATH, IMAGE];
   readonly #context: FieldContext;
+  readonly #getters = new Map<string, Getter | undefined>();
 
   constructor(context: FieldContext) {
     this.#context = context;
   }
 
+  /** The same function for every event type, but for the fields that mean something else in each. */
   getter(field: FieldReference, eventType: string | undefined): FieldGetter<EventView> | undefined {
-    return FIELDS[field.name]?.(field.argument, this.#context, eventType);
+    const { name, argument } = field;
+    if (FIELDS_BY_EVENT_TYPE.has(name)) return FIELDS[name]?.(argument, this.#context, eventType);
+    const key = argument === undefined ? name : `${name}[${argument}]`;
+    let getter = this.#getters.get(key);
+    if (getter === undefined) {
+      getter = FIELDS[name]?.(argument, this.#context, undefined);
+      this.#getters.set(key, getter);
+    }
+    return getter;
   }
 }
 
