@@ -32,7 +32,12 @@ export const EVT_FIELDS = [
   field('evt.cpu', 'INT32', 'processor on which the event happened'),
   field('evt.args', 'CHARBUF', 'all arguments as name=value, joined by blanks'),
   field('evt.arg', 'CHARBUF', 'one argument as text, by name or number; flags are joined by |', KEY_REQUIRED),
-  field('evt.rawarg', 'BYTEBUF', 'one argument as the kernel holds it', KEY_REQUIRED),
+  field(
+    'evt.rawarg',
+    'BYTEBUF',
+    "one argument as the kernel holds it: a number where evt.arg shows the number's name",
+    KEY_REQUIRED,
+  ),
   field('evt.info', 'CHARBUF', 'the same as evt.args'),
   field('evt.buffer', 'BYTEBUF', 'data read or written, cut at the snapshot length'),
   field('evt.buflen', 'UINT64', 'length of the data read or written'),
@@ -81,3 +86,10 @@ export const PATH_ARGUMENTS: ReadonlySet<string> = new Set([
   'target',
   'linkpath',
 ]);
+
+/** Arguments that are numbers in every event that has them: `evt.rawarg` of them is one. Of others (`type`, `data`) the comparison decides. */
+export const NUMBER_ARGUMENTS: ReadonlySet<string> = new Set(
+  `addr arg2_int attr_flags backlog cpu dirfd domain egid entries euid fd flags gid group_fd ino initrd_fd kernel_fd length linkdirfd min_complete mode
+  newdirfd newfd nr_args nr_segments nstype olddirfd oldfd opcode option persona pid pid_fd proto request res rgid ruid sgid sig suid target_fd tid
+  to_submit uid`.split(/\s+/),
+);

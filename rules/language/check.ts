@@ -1,5 +1,6 @@
 import { FIELDS, type FoundField, findField } from '../fields/catalogue.ts';
 import { EVENT_TYPES } from '../fields/event-types.ts';
+import { NUMBER_ARGUMENTS } from '../fields/evt.ts';
 import { multiplicityOf } from '../fields/field.ts';
 import { nearNames } from '../fields/near.ts';
 import {
@@ -96,9 +97,10 @@ function checkCheck(check: Check, scope: CheckScope): TypedExpression {
   return simplify(typed);
 }
 
-/** A raw argument has the type of its parameter, which a rule shows by how it compares: with numbers, it is one. */
+/** A raw argument has the type of its parameter. Where that differs from event to event a rule shows it: compared with numbers, it is one. */
 function isRawNumber(check: Check, operand: TypedOperand): boolean {
   if (operand.kind !== 'field' || operand.reference.name !== 'evt.rawarg') return false;
+  if (NUMBER_ARGUMENTS.has(operand.reference.argument ?? '')) return true;
   const { right } = check;
   if (NUMERIC_OPERATORS.some((operator) => operator === check.operator)) return true;
   if (right === undefined || !['=', '==', '!=', 'in', 'intersects'].includes(check.operator)) return false;
@@ -334,7 +336,9 @@ function checkTransformer(
   if (wrong !== undefined)
     return refuse(
       `transformer '${operand.name}' cannot be used on this argument`,
-      'text or fields of text with one value',
+      operand.name === 'len' || operand.name === 'join'
+        ? 'text, a list, or a field with a value for each ancestor'
+        : 'text or fields of text with one value',
     );
   const type = operand.name === 'len' ? 'UINT64' : 'CHARBUF';
   return { kind: 'transformer', name: operand.name, arguments: args, argument: undefined, type, multiplicity: 'one' };
@@ -361,7 +365,7 @@ function fitsTransformer(name: string, argument: TypedArgument): boolean {
   if (argument.kind === 'literal') return name === 'concat' || name === 'join';
   if (argument.kind === 'list')
     return name === 'join' && argument.items.every((item) => fitsTransformer('concat', item));
-  if (argument.multiplicity === 'list') return name === 'len' || name === 'join';
+  if (argument.multiplicity === 'list' || argument.multiplicity === 'any') return name === 'len' || name === 'join';
   return argument.multiplicity === 'one' && ['string', 'bytes'].includes(classOf(argument.type));
 }
 

@@ -488,11 +488,13 @@ class CodeGenerator {
 
   #read({ operand }: FieldSlot): string {
     const call = `${this.#constant(this.#readerOf(operand))}(e)`;
-    return classOf(operand.type) === 'string' ? `text(${call})` : call;
+    const isText = classOf(operand.type) === 'string' || classOf(operand.type) === 'bytes';
+    return isText ? `text(${call})` : call;
   }
 
   #field(operand: TypedOperand): FieldSlot {
-    const key = operandKey(operand);
+    // A raw argument is a number in one check and bytes in another.
+    const key = `${operand.type} ${operandKey(operand)}`;
     let slot = this.#fields.get(key);
     if (slot === undefined) {
       slot = { id: this.#fields.size, operand, uses: 0 };

@@ -1,5 +1,6 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import { type FieldReference, fieldText } from '../fields/catalogue.ts';
+import { NUMBER_ARGUMENTS } from '../fields/evt.ts';
 import type { FieldGetter, FieldResolver } from '../language/evaluate.ts';
 import { argumentsOf, DERIVED, DERIVED_OF_PROCESS, type Facts, PARENT_PID, type ProcessFacts } from './derive.ts';
 import { type Given, Spellings } from './value.ts';
@@ -99,12 +100,20 @@ export class CaseEvent implements Facts {
 
   #withArgument(name: string, argument: string): FieldValue | undefined {
     if (name === 'evt.type.is') return this.type === argument ? 1 : 0;
+    if (name === 'evt.rawarg') return this.#rawArgument(argument);
     if (name === 'evt.abspath') return this.get(`fs.path.${argument === 'dst' ? 'target' : 'source'}`);
     if (name === 'proc.args') return (this.facts.argv ?? argumentsOf(this.#process))[Number(argument)];
     if (name === 'proc.env') return this.facts.env?.get(argument);
     const ancestor = /^proc\.a(name|exe|exepath|cmdline|args|pid)$/.exec(name)?.[1];
     if (ancestor === undefined) return undefined;
     return argument === '0' ? this.get(`proc.${ancestor}`) : this.parents[Number(argument) - 1]?.get(ancestor);
+  }
+
+  /** The argument itself, unless it is a name for a number. */
+  #rawArgument(argument: string): FieldValue | undefined {
+    const value = this.given(`evt.arg.${argument}`);
+    if (!NUMBER_ARGUMENTS.has(argument)) return value;
+    return value !== undefined && Number.isInteger(Number(value)) ? Number(value) : undefined;
   }
 
   get #process(): ProcessFacts {

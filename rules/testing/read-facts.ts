@@ -208,9 +208,10 @@ class FactReader {
       return;
     }
     const { reference } = found;
-    if (reference.name === 'evt.arg') this.#checkArgument(reference.argument!, place);
+    if (reference.name === 'evt.arg' || reference.name === 'evt.rawarg')
+      this.#checkArgument(reference.argument!, place);
     if (reference.name === 'evt.res') this.#checkResult(value);
-    const result = readValue(value, definitionOf(found), holdsPath(found));
+    const result = readValue(value, definitionOf(found, value), holdsPath(found));
     if ('value' in result) this.#given.set(fieldText(reference), result.value);
     else {
       const message = `'${value.text ?? 'a sequence or mapping'}' is not a value of '${key}'`;
@@ -249,8 +250,9 @@ function argumentMistake({ definition, reference }: FoundField): string | undefi
   return undefined;
 }
 
-/** With an argument a field of several values has one. */
-function definitionOf({ definition, reference }: FoundField): FoundField['definition'] {
+/** With an argument a field of several values has one; a raw argument is what it is written as. */
+function definitionOf({ definition, reference }: FoundField, { text = '' }: CaseNode): FoundField['definition'] {
+  if (reference.name === 'evt.rawarg' && /^-?\d+$/.test(text)) return { ...definition, type: 'INT64' };
   if (reference.argument === undefined || definition.multiplicity !== 'any') return definition;
   return { ...definition, multiplicity: 'one' };
 }

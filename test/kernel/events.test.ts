@@ -99,6 +99,17 @@ test('open tells the file that was opened, how, and by whom', () => {
   assert.deepEqual(spellings, [path]);
 });
 
+test('raw arguments are the numbers that the names stand for', () => {
+  const path = join(folder, 'raw');
+  const names = ['flags', 'mode', 'dirfd', 'path', 'res', 'nothing'].map((name) => `evt.rawarg.${name}`);
+  const { fields, result } = event('openat', ['openat', 'cwd', path, '0101', '0640'], names);
+  assert.deepEqual(Object.values(fields), [0o101, 0o640, -100, path, result, undefined]);
+  const changed = event('fchmodat', ['fchmodat', 'cwd', path, '0600'], ['evt.arg.mode', 'evt.rawarg.mode']);
+  assert.deepEqual(changed.fields, { 'evt.arg.mode': 'S_IRUSR|S_IWUSR', 'evt.rawarg.mode': 0o600 });
+  const refused = event('open', ['open', `${path}/x`, '0', '0'], ['evt.arg.res', 'evt.rawarg.res']);
+  assert.deepEqual(refused.fields, { 'evt.arg.res': 'ENOTDIR', 'evt.rawarg.res': -20 });
+});
+
 test('open of a folder says that it is one', () => {
   const { fields } = event('open', ['open', folder, '0200000', '0'], OPEN_FIELDS);
   assert.deepEqual(fields, opened(folder, folder, 'O_RDONLY|O_DIRECTORY', 'directory'));

@@ -108,4 +108,50 @@ describe('evt.rawarg', () => {
     ];
     for (const [condition, holds] of table) assert.equal(matches(condition, event), holds, condition);
   });
+
+  it('is what it is in each check of one condition', () => {
+    const event = { 'evt.rawarg[type]': 5 };
+    assert.equal(matches('evt.rawarg.type = 5 and evt.rawarg.type contains 5', event), true);
+    assert.equal(matches('evt.rawarg.type contains 5 and evt.rawarg.type in (4, 5)', event), true);
+    assert.equal(matches('evt.rawarg.type = x or evt.rawarg.type startswith 6', event), false);
+  });
+
+  it('is never but a number where no event has anything else', () => {
+    const message = (condition: string) => problemsOf(ruleText(condition))[0]?.split('\n')[0];
+    assert.match(
+      message('evt.rawarg.flags = O_RDONLY') ?? '',
+      /'O_RDONLY' is not a valid value for 'evt\.rawarg\.flags'; expected an integer$/,
+    );
+    assert.match(
+      message('evt.rawarg.flags contains O_CREAT') ?? '',
+      /operator 'contains' is not supported for type INT64 of 'evt\.rawarg\.flags'/,
+    );
+    assert.equal(message('evt.rawarg.fd = val(fd.num)'), undefined);
+    assert.equal(message('evt.rawarg.path contains x'), undefined);
+  });
+});
+
+describe('several values at once', () => {
+  const event = { 'proc.aname': ['bash', 'sshd', 'systemd'], 'proc.aname[2]': 'sshd', 'proc.apid': ['12', '7', '1'] };
+
+  it('are counted and joined', () => {
+    const table: [string, boolean][] = [
+      ['len(proc.aname) = 3', true],
+      ['len(proc.apid) > 3', false],
+      ['join(">", proc.aname) = "bash>sshd>systemd"', true],
+      ['join(",", proc.apid) startswith "12,7"', true],
+      ['toupper(join(" ", proc.aname)) contains "BASH SSHD"', true],
+      ['len(proc.aname[2]) = 4', true],
+      ['len(proc.aexepath) = 0', true],
+      ['join(",", proc.aexepath) exists', false],
+    ];
+    for (const [condition, holds] of table) assert.equal(matches(condition, event), holds, condition);
+  });
+
+  it('are no text that could be changed', () => {
+    const expected = (condition: string) => problemsOf(ruleText(condition))[0]?.split('\n')[0]?.split('; expected ')[1];
+    assert.equal(expected('tolower(proc.aname) = x'), 'text or fields of text with one value');
+    assert.equal(expected('join(",", fd.ip) = x'), 'text, a list, or a field with a value for each ancestor');
+    assert.equal(expected('len(fd.port) = 1'), 'text, a list, or a field with a value for each ancestor');
+  });
 });

@@ -23,11 +23,28 @@ import {
 import { familyOf } from '../system-calls.ts';
 import { type FieldContext, type FieldTable, type Getter, plain } from './context.ts';
 
+type Arguments = Readonly<Record<string, Argument>>;
+/** An argument as text; what it is made of is its raw value. */
+interface Argument extends Getter {
+  readonly raw?: Getter;
+}
+
+/** An argument with names for its number. */
+function named(
+  raw: (event: Parameters<Getter>[0]) => number,
+  names: ((number: number) => string) | { of(number: number): string },
+): Argument {
+  const getter: Getter = typeof names === 'function' ? (event) => names(raw(event)) : (event) => names.of(raw(event));
+  return Object.assign(getter, { raw });
+}
+
+const result: Getter = (event) => event.result;
 const path: Getter = (event) => event.path;
 const path2: Getter = (event) => event.path2 || undefined;
 const directoryFd: Getter = (event) => event.i32(event.shape === 'open' ? OPEN.directory_fd : PATH.directory_fd);
-const pathMode: Getter = (event) => fileModes.of(event.u64(PATH.argument));
-const pathFlags: Getter = (event) => atFlags.of(event.u64(PATH.argument));
+const pathArgument = (event: Parameters<Getter>[0]) => event.u64(PATH.argument);
+const pathMode = named(pathArgument, fileModes);
+const pathFlags = named(pathArgument, atFlags);
 const scalar =
   (index: number): Getter =>
   (event) =>
@@ -37,40 +54,40 @@ const descriptor: Getter = (event) => event.i32(DESCRIPTOR.fd);
 const directoryFd2: Getter = (event) => event.i32(PATH.directory_fd2);
 const socketFd: Getter = (event) => event.i32(SOCKET.fd);
 
-const OPEN_ARGUMENTS: Readonly<Record<string, Getter>> = {
+const OPEN_ARGUMENTS: Arguments = {
   name: path,
   path,
   filename: path,
-  fd: (event) => event.result,
+  fd: result,
   dirfd: directoryFd,
-  flags: (event) => openFlags(event.u32(OPEN.flags)),
-  mode: (event) => fileModes.of(event.u32(OPEN.mode)),
+  flags: named((event) => event.u32(OPEN.flags), openFlags),
+  mode: named((event) => event.u32(OPEN.mode), fileModes),
   dev: (event) => event.u32(OPEN.dev),
   ino: (event) => event.u64(OPEN.ino),
 };
-const CHMOD: Readonly<Record<string, Getter>> = {
+const CHMOD: Arguments = {
   filename: path,
   name: path,
   path,
   dirfd: directoryFd,
   mode: pathMode,
 };
-const REMOVE: Readonly<Record<string, Getter>> = { path, name: path, dirfd: directoryFd, flags: pathFlags };
-const MOVE: Readonly<Record<string, Getter>> = {
+const REMOVE: Arguments = { path, name: path, dirfd: directoryFd, flags: pathFlags };
+const MOVE: Arguments = {
   oldpath: path,
   newpath: path2,
   olddirfd: directoryFd,
   newdirfd: directoryFd2,
   flags: (event) => event.u64(PATH.argument),
 };
-const SYMLINK: Readonly<Record<string, Getter>> = { target: path2, linkpath: path, linkdirfd: directoryFd };
-const MKDIR: Readonly<Record<string, Getter>> = { path, name: path, dirfd: directoryFd, mode: pathMode };
-const DUP: Readonly<Record<string, Getter>> = {
+const SYMLINK: Arguments = { target: path2, linkpath: path, linkdirfd: directoryFd };
+const MKDIR: Arguments = { path, name: path, dirfd: directoryFd, mode: pathMode };
+const DUP: Arguments = {
   fd: (event) => event.i32(DESCRIPTOR.fd2),
   oldfd: descriptor,
   newfd: (event) => event.i32(DESCRIPTOR.fd2),
 };
-const OWNER: Readonly<Record<string, Getter>> = {
+const OWNER: Arguments = {
   path,
   pathname: path,
   name: path,
@@ -78,8 +95,8 @@ const OWNER: Readonly<Record<string, Getter>> = {
   uid: (event) => event.u64(PATH.argument),
   gid: (event) => event.u64(PATH.argument2),
 };
-const XATTR: Readonly<Record<string, Getter>> = { path, name: path2, flags: (event) => event.u64(PATH.argument) };
-const MOUNT_TREE: Readonly<Record<string, Getter>> = {
+const XATTR: Arguments = { path, name: path2, flags: (event) => event.u64(PATH.argument) };
+const MOUNT_TREE: Arguments = {
   path,
   pathname: path,
   dirfd: directoryFd,
@@ -90,21 +107,18 @@ const signed =
   (index: number): Getter =>
   (event) =>
     event.i32(SCALAR.arguments + 8 * index);
-const signal =
-  (index: number): Getter =>
-  (event) =>
-    signalName(event.u64(SCALAR.arguments + 8 * index));
-const OTHER_MEMORY: Readonly<Record<string, Getter>> = { pid: signed(0), flags: scalar(5) };
-const IO_URING: Readonly<Record<string, Getter>> = {
+const signal = (index: number) => named((event) => event.u64(SCALAR.arguments + 8 * index), signalName);
+const OTHER_MEMORY: Arguments = { pid: signed(0), flags: scalar(5) };
+const IO_URING: Arguments = {
   fd: signed(0),
   to_submit: scalar(1),
   min_complete: scalar(2),
   flags: scalar(3),
 };
-const CONNECTION: Readonly<Record<string, Getter>> = { fd: socketFd };
+const CONNECTION: Arguments = { fd: socketFd };
 
 /** Falco's names of the arguments of each event type (falco-compat.md, evt.arg). */
-const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
+const ARGUMENTS: Readonly<Record<string, Arguments>> = {
   open: OPEN_ARGUMENTS,
   openat: OPEN_ARGUMENTS,
   openat2: OPEN_ARGUMENTS,
@@ -115,7 +129,7 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   fchmodat2: CHMOD,
   fchmod: {
     fd: descriptor,
-    mode: (event) => fileModes.of(event.u64(DESCRIPTOR.argument)),
+    mode: named((event) => event.u64(DESCRIPTOR.argument), fileModes),
     filename: path,
     path,
     name: path,
@@ -136,7 +150,7 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   mkdirat: MKDIR,
   dup: DUP,
   dup2: DUP,
-  dup3: { ...DUP, flags: (event) => openFlags(event.u64(DESCRIPTOR.argument)) },
+  dup3: { ...DUP, flags: named((event) => event.u64(DESCRIPTOR.argument), openFlags) },
   finit_module: {
     fd: descriptor,
     uargs: (event) => event.string(DESCRIPTOR.text),
@@ -144,11 +158,17 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
     path,
   },
   init_module: { uargs: text, length: scalar(1) },
-  delete_module: { name: text, flags: (event) => openFlags(event.u64(SCALAR.arguments + 8)) },
-  setns: { fd: descriptor, nstype: (event) => cloneFlags.of(event.u64(DESCRIPTOR.argument)), path },
-  unshare: { flags: (event) => cloneFlags.of(event.u64(SCALAR.arguments)) },
+  delete_module: { name: text, flags: named((event) => event.u64(SCALAR.arguments + 8), openFlags) },
+  setns: {
+    fd: descriptor,
+    nstype: named((event) => event.u64(DESCRIPTOR.argument), cloneFlags),
+    path,
+  },
+  unshare: {
+    flags: named((event) => event.u64(SCALAR.arguments), cloneFlags),
+  },
   ptrace: {
-    request: (event) => ptraceRequest(event.u64(SCALAR.arguments)),
+    request: named((event) => event.u64(SCALAR.arguments), ptraceRequest),
     pid: scalar(1),
     addr: scalar(2),
     data: scalar(3),
@@ -173,9 +193,14 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
     dev: path2,
     source: path2,
     type: (event) => event.string(PATH.directory2) || undefined,
-    flags: (event) => mountFlags.of(event.u64(PATH.argument)),
+    flags: named((event) => event.u64(PATH.argument), mountFlags),
   },
-  umount2: { name: path, target: path, path, flags: (event) => umountFlags.of(event.u64(PATH.argument)) },
+  umount2: {
+    name: path,
+    target: path,
+    path,
+    flags: named((event) => event.u64(PATH.argument), umountFlags),
+  },
   open_tree: MOUNT_TREE,
   mount_setattr: MOUNT_TREE,
   move_mount: { ...MOVE, from_pathname: path, to_pathname: path2 },
@@ -188,7 +213,7 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   setresgid: { rgid: signed(0), egid: signed(1), sgid: signed(2) },
   setfsuid: { uid: scalar(0) },
   setfsgid: { gid: scalar(0) },
-  prctl: { option: (event) => prctlOption(event.u64(SCALAR.arguments)), arg2_str: text, arg2_int: scalar(1) },
+  prctl: { option: named((event) => event.u64(SCALAR.arguments), prctlOption), arg2_str: text, arg2_int: scalar(1) },
   personality: { persona: scalar(0) },
   keyctl: { cmd: scalar(0) },
   kill: { pid: signed(0), sig: signal(1) },
@@ -198,9 +223,13 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   pidfd_send_signal: { pid_fd: signed(0), sig: signal(1) },
   process_vm_readv: OTHER_MEMORY,
   process_vm_writev: OTHER_MEMORY,
-  bpf: { cmd: (event) => bpfCommands.of(event.u64(SCALAR.arguments)) },
+  bpf: {
+    cmd: named((event) => event.u64(SCALAR.arguments), bpfCommands),
+  },
   perf_event_open: { pid: signed(1), cpu: signed(2), group_fd: signed(3), flags: scalar(4) },
-  userfaultfd: { flags: (event) => userfaultfdFlags.of(event.u64(SCALAR.arguments)) },
+  userfaultfd: {
+    flags: named((event) => event.u64(SCALAR.arguments), userfaultfdFlags),
+  },
   io_uring_setup: { entries: scalar(0) },
   io_uring_enter: IO_URING,
   io_uring_register: { fd: signed(0), opcode: scalar(1), nr_args: scalar(3) },
@@ -208,9 +237,12 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   fsmount: { fd: signed(0), flags: scalar(1), attr_flags: scalar(2) },
   kexec_load: { nr_segments: scalar(1), flags: scalar(3) },
   kexec_file_load: { kernel_fd: signed(0), initrd_fd: signed(1), cmdline: text, flags: scalar(4) },
-  memfd_create: { name: text, flags: (event) => memfdFlags.of(event.u64(SCALAR.arguments + 8)) },
+  memfd_create: {
+    name: text,
+    flags: named((event) => event.u64(SCALAR.arguments + 8), memfdFlags),
+  },
   socket: {
-    domain: (event) => addressFamily(event.u16(SOCKET.asked)),
+    domain: named((event) => event.u16(SOCKET.asked), addressFamily),
     type: (event) => event.u16(SOCKET.asked + 2),
     proto: (event) => event.u16(SOCKET.asked + 4),
   },
@@ -221,17 +253,43 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   listen: { ...CONNECTION, backlog: (event) => event.u32(SOCKET.argument) },
 };
 
+const RESULT: Argument = Object.assign(
+  ((event) => (event.result >= 0 ? event.result : resultName(event.result))) satisfies Getter,
+  { raw: result },
+);
+const USER_ID = SCALAR.arguments;
+
 function argumentGetter(
   argument: string | undefined,
   context: FieldContext,
   eventType: string | undefined,
 ): Getter | undefined {
-  if (argument === undefined) return undefined;
-  if (argument === 'res') return (event) => (event.result >= 0 ? event.result : resultName(event.result));
   if (eventType === 'setuid' && argument === 'uid')
-    return (event) => context.users.name(event.u64(SCALAR.arguments)) ?? String(event.u64(SCALAR.arguments));
-  if (eventType !== undefined) return ARGUMENTS[eventType]?.[argument];
-  return (event) => ARGUMENTS[event.typeName]?.[argument]?.(event);
+    return (event) => context.users.name(event.u64(USER_ID)) ?? String(event.u64(USER_ID));
+  return anyArgument(argument, eventType, (getter) => getter);
+}
+
+/** The number behind a name, as the kernel has it; otherwise the same as the argument. */
+function rawArgumentGetter(
+  argument: string | undefined,
+  _context: FieldContext,
+  eventType: string | undefined,
+): Getter | undefined {
+  return anyArgument(argument, eventType, (getter) => getter.raw ?? getter);
+}
+
+function anyArgument(
+  argument: string | undefined,
+  eventType: string | undefined,
+  form: (getter: Argument) => Getter,
+): Getter | undefined {
+  if (argument === undefined) return undefined;
+  if (argument === 'res') return form(RESULT);
+  const of = (type: string) => {
+    const getter = ARGUMENTS[type]?.[argument];
+    return getter && form(getter);
+  };
+  return eventType === undefined ? (event) => of(event.typeName)?.(event) : of(eventType);
 }
 
 function namedArguments(event: Parameters<Getter>[0]): string {
@@ -282,6 +340,7 @@ export const EVENT_FIELDS: FieldTable = {
   'evt.is_open_create': plain(onOpen((flags) => (flags & O_CREAT) !== 0)),
   'evt.is_open_exec': plain(onOpen((flags, event) => (flags & O_CREAT) !== 0 && (event.u32(OPEN.mode) & 0o111) !== 0)),
   'evt.arg': argumentGetter,
+  'evt.rawarg': rawArgumentGetter,
   'evt.args': plain(namedArguments),
   'evt.info': plain(namedArguments),
   'evt.abspath': (argument) => (argument === 'dst' ? path2 : path),
