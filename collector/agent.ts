@@ -1,21 +1,19 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
-import { bundledRulesPath } from '../rules/files.ts';
-import type { RuleSelection } from '../rules/index.ts';
+import { closeSync, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { components } from './components.ts';
-import { type Config, kernelReceiver } from './config/config.ts';
-import { BUNDLED_RULES, type KernelReceiverConfig } from './config/receivers.ts';
+import type { Config } from './config/config.ts';
 import { INTERNAL_RULES, internalDetection } from './detection/internal.ts';
+import type { AuditCollector } from './engine/audit-collector.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
-import type { CollectorOptions } from './engine/messages.ts';
 import { type ReloadOutcome, RulesReloader } from './engine/reloader.ts';
 import { RulesWatch } from './engine/rules-watch.ts';
 import { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
+import { ReceiversInUse } from './receivers-in-use.ts';
 import { checkRequirements } from './sources/kernel/requirements.ts';
 import { createLogger, type Logger, routeDiagnostics } from './telemetry/logger.ts';
-import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { createMetrics, type Metrics, type RuleLabels } from './telemetry/metrics.ts';
 
 const STATS_INTERVAL_MILLIS = 1000;
 /** What the collector has for its rings at a stop; an answer this much later still counts. */
@@ -45,22 +43,27 @@ export interface Agent {
 }
 
 /**
- * Runs the agent: the collector in its thread, the pipeline in this one.
+ * Runs the agent: the kernel's collector in its thread, all else in this one.
  * @throws ShikraError if the rules, the probe, the store or an exporter cannot start; nothing is left attached then
  */
 export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
-  checkRequirements(); // before a store is made or a port is taken
+  const receivers = new ReceiversInUse(config);
+  if (receivers.kernel !== undefined) checkRequirements(); // before a store is made or a port is taken
   const logger = createLogger({ level: config.service.telemetry.logs.level });
   routeDiagnostics(logger);
   const metrics = createMetrics({ version: options.version });
-  const thread = options.thread ?? new CollectorThread();
+  const thread = receivers.kernel === undefined ? undefined : (options.thread ?? new CollectorThread());
+  if (thread === undefined) await options.thread?.terminate();
   const resource = createResource({ version: options.version });
-  const watch = new RulesWatch(watchedPaths(config));
-  let pipeline: Pipeline;
+  const watch = new RulesWatch(receivers.watchedPaths());
+  let pipeline: Pipeline | undefined;
+  let audit: AuditCollector | undefined;
   try {
     await watch.start(); // before the rules are read: a change meanwhile is one
     // It loads rules and probe while the pipeline is made; what it says meanwhile waits for the first listener.
-    thread.begin(collectorOptions(config));
+    if (receivers.kernel !== undefined) thread?.begin(receivers.collectorOptions(receivers.kernel));
+    const loading = loadAudit(receivers);
+    loading.catch(() => {}); // awaited below, if nothing fails before
     const parts = {
       config: pipelineConfig(config),
       factories: components,
@@ -69,109 +72,163 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       metrics,
       logger,
     };
-    pipeline = await createPipeline({ ...parts, alsoReady: () => thread.readiness() });
-  } catch (error) {
-    watch.close();
-    await thread.terminate();
-    throw error;
-  }
-  const agent = new RunningAgent({ thread, pipeline, metrics, logger, config, watch });
-  try {
+    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(thread, audit) });
+    audit = await loading;
+    const agent = new RunningAgent({ thread, audit, pipeline, metrics, logger, receivers, watch });
     await agent.start();
+    options.onReady?.();
+    return agent;
   } catch (error) {
     watch.close();
-    await thread.terminate();
-    await pipeline.shutdown(0);
+    await audit?.stop();
+    await thread?.terminate();
+    await pipeline?.shutdown(0);
     throw error;
   }
-  options.onReady?.();
-  return agent;
+}
+
+/** Its code is loaded only where it is used. */
+async function loadAudit(receivers: ReceiversInUse): Promise<AuditCollector | undefined> {
+  if (receivers.audit === undefined) return undefined;
+  const { AuditCollector } = await import('./engine/audit-collector.ts');
+  return AuditCollector.load(receivers.auditOptions(receivers.audit), receivers.auditRules());
+}
+
+function readiness(thread: CollectorThread | undefined, audit: AuditCollector | undefined) {
+  const { ready, parts } = thread?.readiness() ?? { ready: audit !== undefined, parts: {} };
+  return { ready, parts: { ...parts, ...(audit && { k8s_audit: audit.status }) } };
 }
 
 interface AgentParts {
-  readonly thread: CollectorThread;
+  readonly thread: CollectorThread | undefined;
+  readonly audit: AuditCollector | undefined;
   readonly pipeline: Pipeline;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  readonly config: Config;
+  readonly receivers: ReceiversInUse;
   readonly watch: RulesWatch;
 }
 
 class RunningAgent implements Agent {
   readonly closed: Promise<0 | ExitCode>;
-  readonly #thread: CollectorThread;
+  readonly #thread: CollectorThread | undefined;
+  readonly #audit: AuditCollector | undefined;
   readonly #pipeline: Pipeline;
   readonly #metrics: Metrics;
   readonly #logger: Logger;
+  readonly #receivers: ReceiversInUse;
   readonly #close: (code: 0 | ExitCode) => void;
-  readonly #reloader: RulesReloader;
+  readonly #reloaders: RulesReloader[] = [];
+  /** Those in force, by the id of the receiver. */
+  readonly #rules = new Map<string, readonly RuleLabels[]>();
   readonly #watch: RulesWatch;
   readonly #onHangUp = (): void => this.#hungUp();
   #statsTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor({ thread, pipeline, metrics, logger, config, watch }: AgentParts) {
+  constructor({ thread, audit, pipeline, metrics, logger, receivers, watch }: AgentParts) {
     this.#thread = thread;
+    this.#audit = audit;
     this.#pipeline = pipeline;
     this.#metrics = metrics;
     this.#logger = logger;
+    this.#receivers = receivers;
     const { promise, resolve: close } = Promise.withResolvers<0 | ExitCode>();
     this.closed = promise;
     this.#close = close;
-    this.#reloader = new RulesReloader(
-      thread,
-      () => rulesRequest(config),
-      (outcome) => this.#reloaded(outcome),
-    );
     this.#watch = watch;
   }
 
   async start(): Promise<void> {
-    const ready = await this.#thread.start({
-      onDetections: (message) => {
-        for (const detection of message.detections) this.#pipeline.emit(detection);
-        // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
-        setImmediate(() => this.#thread.send({ type: 'taken', count: message.detections.length }));
-      },
-      onStats: (message) => this.#pipeline.loss(message.stats),
-      onDeath: (error) => void this.#die(error),
-    });
-    this.#metrics.declareRules(ready.rules);
-    this.#metrics.declareEventTypes(ready.eventTypes);
-    for (const warning of ready.warnings) this.#logger.warn({ component: 'rules' }, warning);
-    this.#statsTimer = setInterval(() => this.#thread.send({ type: 'stats' }), STATS_INTERVAL_MILLIS);
+    const warnings = new Set([...(await this.#startKernel()), ...(await this.#startAudit())]);
+    for (const warning of warnings) this.#logger.warn({ component: 'rules' }, warning);
+    this.#statsTimer = setInterval(() => this.#askStats(), STATS_INTERVAL_MILLIS);
     this.#watch.listen({
       onChange: () => void this.reload(),
       onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
     });
     process.on('SIGHUP', this.#onHangUp);
+    const watched = [this.#thread && 'system calls', this.#audit && 'Kubernetes audit events'].filter(Boolean);
+    const rules = [...this.#rules.values()].flat().length;
     // Last: who reads this may send signals.
-    this.#logger.info({ rules: ready.rules.length }, 'watching system calls');
+    this.#logger.info({ rules }, `watching ${watched.join(' and ')}`);
+  }
+
+  /** @returns warnings of its rules */
+  async #startKernel(): Promise<readonly string[]> {
+    const [thread, kernel] = [this.#thread, this.#receivers.kernel];
+    if (thread === undefined || kernel === undefined) return [];
+    const ready = await thread.start({
+      onDetections: (message) => {
+        for (const detection of message.detections) this.#pipeline.emit(detection);
+        // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
+        setImmediate(() => thread.send({ type: 'taken', count: message.detections.length }));
+      },
+      onStats: (message) => this.#pipeline.loss(message.stats),
+      onDeath: (error) => void this.#die(error),
+    });
+    this.#declareRules(kernel.id, ready.rules);
+    this.#metrics.declareEventTypes(ready.eventTypes);
+    this.#addReloader(kernel.id, thread, () => this.#receivers.kernelRules());
+    return ready.warnings;
+  }
+
+  /** @returns warnings of its rules */
+  async #startAudit(): Promise<readonly string[]> {
+    const [audit, receiver] = [this.#audit, this.#receivers.audit];
+    if (audit === undefined || receiver === undefined) return [];
+    const { store } = this.#pipeline;
+    this.#declareRules(receiver.id, audit.rules);
+    this.#metrics.recordAuditStats(audit.stats);
+    this.#addReloader(receiver.id, audit, () => this.#receivers.auditRules());
+    await audit.begin({
+      emit: (detection) => this.#pipeline.emit(detection),
+      stored: () => !store.failing && store.flush(),
+      onDeath: (error) => void this.#die(error),
+      logger: this.#logger.child({ component: receiver.id }),
+    });
+    return audit.warnings;
+  }
+
+  #addReloader(id: string, target: Pick<CollectorThread, 'adopt'>, request: () => RulesRequest): void {
+    this.#reloaders.push(new RulesReloader(target, request, (outcome) => this.#reloaded(id, outcome)));
+  }
+
+  #declareRules(id: string, rules: readonly RuleLabels[]): void {
+    this.#rules.set(id, rules);
+    this.#metrics.declareRules([...this.#rules.values()].flat());
+  }
+
+  #askStats(): void {
+    this.#thread?.send({ type: 'stats' });
+    if (this.#audit !== undefined) this.#metrics.recordAuditStats(this.#audit.stats);
   }
 
   async reload(): Promise<void> {
-    if (this.#stopping === undefined) await this.#reloader.reload();
+    if (this.#stopping === undefined) await Promise.all(this.#reloaders.map((reloader) => reloader.reload()));
   }
 
-  #reloaded(outcome: ReloadOutcome): void {
+  #reloaded(id: string, outcome: ReloadOutcome): void {
     if (this.#stopping !== undefined) return;
     this.#metrics.rulesReload.inc({ outcome: outcome.ok ? 'success' : 'failure' });
     if (outcome.ok) {
       const { rules, warnings, longestPauseMillis } = outcome;
-      this.#metrics.declareRules(rules);
+      this.#declareRules(id, rules);
       for (const warning of warnings) this.#logger.warn({ component: 'rules' }, warning);
       const pause = Math.round(longestPauseMillis * 10) / 10;
-      this.#logger.info({ rules: rules.length, longest_pause_ms: pause }, 'the rules were reloaded');
+      this.#logger.info({ receiver: id, rules: rules.length, longest_pause_ms: pause }, 'the rules were reloaded');
       return;
     }
     for (const error of outcome.errors) this.#logger.error({ component: 'rules' }, error);
     const count = outcome.errors.length === 1 ? 'a mistake' : `${outcome.errors.length} mistakes`;
-    const text = `The rules were not reloaded: they have ${count}. The ones from before are in force.`;
+    const which = this.#reloaders.length > 1 ? `The rules of ${id}` : 'The rules';
+    const text = `${which} were not reloaded: they have ${count}. The ones from before are in force.`;
     this.#logger.error({ component: 'rules' }, text);
     const shown = outcome.errors.slice(0, MOST_ERRORS_SHOWN).join('\n');
     this.#pipeline.emit(
       internalDetection(INTERNAL_RULES.rulesRejected, 'Error', `${text}\n${shown}`, {
         'shikra.rules.errors': outcome.errors.length,
+        'shikra.receiver': id,
       }),
     );
   }
@@ -196,7 +253,7 @@ class RunningAgent implements Agent {
   async #stop(): Promise<void> {
     const started = performance.now();
     this.#unwatch();
-    const leftBytes = await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS);
+    const [leftBytes] = await Promise.all([this.#stopKernel(), this.#stopAudit()]);
     if (leftBytes === undefined)
       this.#logger.error('the collector did not answer: events that were in its rings are lost');
     else if (leftBytes > 0)
@@ -205,13 +262,26 @@ class RunningAgent implements Agent {
     this.#close(leftBytes === undefined ? 1 : 0);
   }
 
-  /** Without its collector the agent sees nothing: it says so and ends. The thread's end has detached the probe. */
+  /** @returns bytes of events that there was no time for; undefined without an answer */
+  async #stopKernel(): Promise<number | undefined> {
+    return this.#thread === undefined ? 0 : await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS);
+  }
+
+  async #stopAudit(): Promise<void> {
+    if (this.#audit === undefined) return;
+    // A file system that does not answer: what is not written down is read again.
+    await Promise.race([this.#audit.stop(), sleep(DRAIN_MILLIS, undefined, { ref: false })]);
+    this.#metrics.recordAuditStats(this.#audit.stats);
+  }
+
+  /** Without a collector the agent sees nothing, or half: it says so and ends. The thread's end detaches the probe. */
   async #die(error: Error): Promise<void> {
     if (this.#stopping !== undefined) return;
     const death = new ShikraError('COLLECTOR_DIED', error.message, { cause: error });
     this.#logger.fatal({ err: error, remedy: death.remedy }, death.message);
     this.#unwatch();
-    this.#stopping = this.#deliver(STOP_MILLIS);
+    this.#stopping = this.#stopAudit().then(() => this.#deliver(STOP_MILLIS));
+    await this.#thread?.terminate();
     await this.#stopping;
     this.#close(1);
   }
@@ -220,47 +290,6 @@ class RunningAgent implements Agent {
   #deliver(limitMillis: number): Promise<void> {
     return this.#pipeline.shutdown(limitMillis / 2);
   }
-}
-
-function collectorOptions(config: Config): CollectorOptions {
-  const receiver = kernelReceiverOf(config);
-  return {
-    ...rulesRequest(config),
-    ruleMatching: receiver.rule_matching,
-    ringPreset: receiver.ring_preset,
-    cpusPerRing: receiver.cpus_per_ring,
-    processTableEntries: receiver.process_table_entries,
-    captureEnv: receiver.capture_env,
-  };
-}
-
-function kernelReceiverOf(config: Config): KernelReceiverConfig {
-  const receiver = kernelReceiver(config);
-  if (receiver === undefined)
-    throw new ShikraError('CONFIG_INVALID', 'service.pipelines.logs.receivers names no kernel receiver');
-  return receiver;
-}
-
-/** A folder that does not exist is empty; a file that does not exist is a mistake that loading reports. */
-function rulesRequest(config: Config): RulesRequest {
-  const receiver = kernelReceiverOf(config);
-  const rulesFiles = ruleFiles(receiver, config.file);
-  return {
-    rulesFiles: rulesFiles.filter((path) => existsSync(path) || /^\.ya?ml$/.test(extname(path))),
-    ruleSelection: receiver.rules as readonly RuleSelection[],
-  };
-}
-
-/** The bundled rules change with the program only. */
-function watchedPaths(config: Config): string[] {
-  const bundled = bundledRulesPath();
-  return ruleFiles(kernelReceiverOf(config), config.file).filter((path) => path !== bundled);
-}
-
-/** Relative to the configuration file. */
-function ruleFiles(receiver: KernelReceiverConfig, configFile: string | undefined): string[] {
-  const from = configFile === undefined ? process.cwd() : dirname(resolve(configFile));
-  return receiver.rules_files.map((path) => (path === BUNDLED_RULES ? bundledRulesPath() : resolve(from, path)));
 }
 
 function hasTerminal(): boolean {

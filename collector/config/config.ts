@@ -1,7 +1,7 @@
 import { ShikraError } from '../errors.ts';
 import type { Component } from './component.ts';
 import { formatProblem, type Problem } from './problem.ts';
-import type { KernelReceiverConfig } from './receivers.ts';
+import type { K8sAuditReceiverConfig, KernelReceiverConfig } from './receivers.ts';
 import type { ServiceConfig } from './service.ts';
 
 /** A checked configuration: every default is in it, every reference leads somewhere. A plain object. */
@@ -15,10 +15,19 @@ export interface Config {
   readonly service: ServiceConfig;
 }
 
-/** The kernel receiver that the logs pipeline starts with, if it does. */
+/** The receivers that the logs pipeline starts with. */
+export function receiversInUse(config: Config): Component[] {
+  return config.service.pipelines.logs.receivers.map((id) => config.receivers[id]!);
+}
+
+/** The kernel receiver that a pipeline starts with, if one does. */
 export function kernelReceiver(config: Config): KernelReceiverConfig | undefined {
-  const inUse = config.service.pipelines.logs.receivers.map((id) => config.receivers[id]);
-  return inUse.find((receiver) => receiver?.type === 'kernel')?.config as KernelReceiverConfig | undefined;
+  return receiversInUse(config).find(({ type }) => type === 'kernel')?.config as KernelReceiverConfig | undefined;
+}
+
+/** The receiver of Kubernetes audit events that a pipeline starts with, if one does. */
+export function k8sAuditReceiver(config: Config): K8sAuditReceiverConfig | undefined {
+  return receiversInUse(config).find(({ type }) => type === 'k8s_audit')?.config as K8sAuditReceiverConfig | undefined;
 }
 
 /** All mistakes of a configuration in one error. */

@@ -11,7 +11,7 @@ import type { Environment } from './environment.ts';
 import { describeIssue, type JsonSchema } from './expectation.ts';
 import { suggestion } from './nearest.ts';
 import { byPlace, type KeyPath, type Problem } from './problem.ts';
-import { BUNDLED_RULES, type KernelReceiverConfig } from './receivers.ts';
+import { BUNDLED_RULES } from './receivers.ts';
 import { createServiceSchema, type ServiceConfig } from './service.ts';
 
 export interface LoadSettings {
@@ -190,15 +190,21 @@ function withoutEmpty(sections: Record<string, unknown>): Record<string, unknown
 /** The rules that come with Shikra, and SQLite's store in memory. */
 const NOT_PATHS = new Set([BUNDLED_RULES, ':memory:']);
 
+/** Keys of receivers that hold paths. */
+const PATH_KEYS = ['rules_files', 'files', 'positions_file'] as const;
+
 /** Paths in a file mean the same wherever the command is run. */
 function withAbsolutePaths(config: Config): Config {
   const folder = config.file === undefined ? '.' : dirname(config.file);
   const absolute = (path: string) => (NOT_PATHS.has(path) ? path : resolve(folder, path));
   const receivers = Object.fromEntries(
     Object.entries(config.receivers).map(([id, receiver]) => {
-      if (receiver.type !== 'kernel') return [id, receiver];
-      const kernel = receiver.config as KernelReceiverConfig;
-      return [id, { ...receiver, config: { ...kernel, rules_files: kernel.rules_files.map(absolute) } }];
+      const own = receiver.config as Partial<Record<(typeof PATH_KEYS)[number], string | readonly string[]>>;
+      const paths = PATH_KEYS.flatMap((key) => {
+        const value = own[key];
+        return value === undefined ? [] : [[key, typeof value === 'string' ? absolute(value) : value.map(absolute)]];
+      });
+      return [id, { ...receiver, config: { ...own, ...Object.fromEntries(paths) } }];
     }),
   );
   const store = { ...config.service.store, path: absolute(config.service.store.path) };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bytes } from '../pipeline/units.ts';
 import type { ComponentRegistry } from './component.ts';
 
 /** The rule set that comes with Shikra, as users name it in `rules_files`. */
@@ -14,24 +15,26 @@ const chosenRules = z
 
 const ruleChoice = z.union([z.strictObject({ enable: chosenRules }), z.strictObject({ disable: chosenRules })]);
 
+export const DEFAULT_RULES_FILES: readonly string[] = [BUNDLED_RULES, '/etc/shikra/rules.d'];
+const rulesFiles = z.array(z.string().min(1)).min(1);
+const ruleChoices = z.array(ruleChoice);
+const ruleMatching = z
+  .enum(['first', 'all'])
+  .default('first')
+  .describe('Whether an event that several rules match makes one detection, of the first of them, or one of each.');
+
 export const kernelReceiverSchema = z.strictObject({
-  rules_files: z
-    .array(z.string().min(1))
-    .min(1)
-    .default([BUNDLED_RULES, '/etc/shikra/rules.d'])
+  rules_files: rulesFiles
+    .default([...DEFAULT_RULES_FILES])
     .describe(
       'Rule files and folders of them, in the order in which they are loaded; a later file may override an earlier one. `bundled` stands for the rules that come with Shikra. A relative path starts at the folder of the configuration file. A folder that does not exist is empty.',
     ),
-  rules: z
-    .array(ruleChoice)
+  rules: ruleChoices
     .default([])
     .describe(
       'Switches rules on and off, in order, after all files are loaded and whatever `enabled` says there: `[{disable: {tag: network}}, {enable: {rule: "Netcat*"}}]`.',
     ),
-  rule_matching: z
-    .enum(['first', 'all'])
-    .default('first')
-    .describe('Whether an event that several rules match makes one detection, of the first of them, or one of each.'),
+  rule_matching: ruleMatching,
   ring_preset: z
     .int()
     .min(1)
@@ -63,6 +66,45 @@ export const kernelReceiverSchema = z.strictObject({
 
 export type KernelReceiverConfig = z.infer<typeof kernelReceiverSchema>;
 
+export const k8sAuditReceiverSchema = z.strictObject({
+  files: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe(
+      "Audit logs of API servers on this machine, one JSON event a line (kube-apiserver's `--audit-log-path`). Each is followed over rotation and restarts; one that does not exist yet is waited for.",
+    ),
+  start_at: z
+    .enum(['end', 'beginning'])
+    .default('end')
+    .describe(
+      'Where a log is begun that was never read before. Afterwards it is gone on with where it was left. One that appears while the agent runs is read from its beginning.',
+    ),
+  positions_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Where is kept how far each log was read. Default: `k8s_audit.positions.json` in the folder of `service.store.path`; with a store in memory, nowhere.',
+    ),
+  max_event_size: bytes()
+    .prefault('4MiB')
+    .describe(
+      'A longer event is left out, counted and told. Events of this size keep others waiting while they are read.',
+    ),
+  rules_files: rulesFiles
+    .optional()
+    .describe(
+      'As for `kernel`: rules on other events are left aside. Default: those of the `kernel` receiver, if one is in use, else `[bundled, /etc/shikra/rules.d]`.',
+    ),
+  rules: ruleChoices
+    .optional()
+    .describe('Switches rules on and off, as for `kernel`. Default: as the `kernel` receiver in use says, else none.'),
+  rule_matching: ruleMatching,
+});
+
+export type K8sAuditReceiverConfig = z.infer<typeof k8sAuditReceiverSchema>;
+
 export const receivers = {
   kernel: { configSchema: kernelReceiverSchema },
+  k8s_audit: { configSchema: k8sAuditReceiverSchema },
 } as const satisfies ComponentRegistry['receivers'];

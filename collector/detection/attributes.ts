@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { addAudit } from './audit-attributes.ts';
 import type { Detection, FieldValue } from './detection.ts';
 
 /** What an attribute of a log record may hold here: no bigint, no null (the SDK drops the one and sends the other as empty). */
@@ -135,6 +136,7 @@ export function subjectAttributes(detection: Detection): DetectionAttributes {
   addProcess(attributes, fields);
   addImageDigest(attributes, fields);
   const used = addDescriptor(attributes, fields);
+  if (detection.source === 'k8s_audit') addAudit(attributes, fields, used);
   addRest(attributes, fields, used);
   return attributes;
 }

@@ -8,7 +8,10 @@ export type FieldValue = string | number | bigint | boolean | readonly string[];
  * A plain object, so that it crosses the thread boundary and goes to disk as it is.
  */
 export interface Detection {
-  /** UUIDv7; the idempotency key of every delivery (`log.record.uid`). Fixed when the detection is made. */
+  /**
+   * The idempotency key of every delivery (`log.record.uid`). A UUIDv7, fixed when the detection is made; of an event that may be read twice (an audit log), a
+   * UUIDv8 that is the same each time.
+   */
   readonly uuid: string;
   /** When the event happened, RFC 3339 UTC with nine decimals. */
   readonly time: string;

@@ -11,7 +11,13 @@ export interface RulesRequest {
   /** Files and folders, in order. */
   readonly rulesFiles: readonly string[];
   readonly ruleSelection: readonly RuleSelection[];
+  /** Whose rules are wanted; those of other sources are only checked. */
+  readonly source: RuleSource;
+  /** The rule files of every receiver in use, by the source of its events. */
+  readonly receivers: Readonly<Partial<Record<RuleSource, readonly string[]>>>;
 }
+
+export type RuleSource = 'syscall' | 'k8s_audit';
 
 export interface LoadedRules {
   /** Empty if there are errors. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { type CheckedRule, formatProblem } from '../../rules/index.ts';
 import { loadRulesFor, type RulesRequest } from './load-rules.ts';
-import { syscallWarnings } from './syscall-rules.ts';
+import { idleRules, sourceWarnings } from './source-rules.ts';
 
 /** What the collector's thread gets. Problems are texts by now. */
 export type ReadRules =
@@ -15,17 +15,6 @@ export type ReadRules =
 
 /** Problems are texts by now, so nobody needs the place in the file, which would carry the file along. */
 export type PortableRule = Omit<CheckedRule, 'place'>;
-
-/** Rules for events that this agent does not receive: said, as they would be silent without a word. */
-function idleRules(rules: readonly CheckedRule[]): string[] {
-  const idle = rules.filter(({ source, enabled }) => enabled && source !== 'syscall');
-  const sources = [...new Set(idle.map(({ source }) => source))].join(', ');
-  return idle.length === 0
-    ? []
-    : [
-        `${idle.length} rules are for ${sources} events, which no receiver brings yet: they are checked, and never fire`,
-      ];
-}
 
 interface Task {
   readonly request: RulesRequest;
@@ -40,8 +29,11 @@ const answer: ReadRules =
     ? { ok: false, errors }
     : {
         ok: true,
-        rules: rules.map(({ place, ...rule }) => rule),
-        warnings: [...[...warnings, ...syscallWarnings(rules)].map(formatProblem), ...idleRules(rules)],
+        rules: rules.filter(({ source }) => source === request.source).map(({ place, ...rule }) => rule),
+        warnings: [
+          ...[...warnings, ...(await sourceWarnings(rules, request.source))].map(formatProblem),
+          ...idleRules(rules, request),
+        ],
       };
 port.postMessage(answer);
 port.close();

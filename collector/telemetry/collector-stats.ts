@@ -51,3 +51,23 @@ export interface CollectorStats {
   /** From kernel time of an event to its detection leaving the collector thread; counts per bucket, not cumulated, one more than bounds. */
   readonly latency: { readonly counts: readonly number[]; readonly sumSeconds: number };
 }
+
+/** Why a part of the audit log was no event: no JSON, too long, nested too deeply, something else, without a time; not readable; or the rules failed on it. */
+export const AUDIT_REJECTIONS = [
+  'malformed',
+  'too_large',
+  'too_deep',
+  'not_audit',
+  'no_time',
+  'unreadable',
+  'failed',
+] as const;
+export type AuditRejection = (typeof AUDIT_REJECTIONS)[number];
+
+/** What the receiver of Kubernetes audit events knows of itself, cumulative since start. */
+export interface AuditStats {
+  readonly events: number;
+  readonly rejected: Readonly<Record<AuditRejection, number>>;
+  /** As in {@link CollectorStats}. */
+  readonly rules: CollectorStats['rules'];
+}

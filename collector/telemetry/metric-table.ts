@@ -12,7 +12,7 @@ export interface MetricRow {
 export const METRIC_TABLE = {
   events: {
     name: 'shikra_events_total',
-    help: 'Events that reached user space, by event type.',
+    help: 'Events that reached user space, by event type; `k8s_audit` for those of the Kubernetes audit log.',
     type: 'counter',
     labels: ['type'],
   },
@@ -21,6 +21,12 @@ export const METRIC_TABLE = {
     help: 'Events (or, for read_failed, parts of one) lost in the kernel, by cause and class of event.',
     type: 'counter',
     labels: ['reason', 'class'],
+  },
+  auditRejected: {
+    name: 'shikra_k8s_audit_rejected_total',
+    help: 'Lines and items of the Kubernetes audit log that were left out, by reason: malformed, too_large, too_deep, not_audit, no_time; unreadable (a file), failed (the rules on it).',
+    type: 'counter',
+    labels: ['reason'],
   },
   ruleMatches: {
     name: 'shikra_rule_matches_total',

@@ -1,6 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { PRIORITIES } from '../detection/priority.ts';
 import {
+  AUDIT_REJECTIONS,
+  type AuditStats,
   type CollectorStats,
   DROP_REASONS,
   EVENT_CLASSES,
@@ -28,6 +30,7 @@ export const EXPORTER_OUTCOMES = ['delivered', 'rejected', 'dead_letter', 'filte
 export type ExporterOutcome = (typeof EXPORTER_OUTCOMES)[number];
 export const STORE_OUTCOMES = ['written', 'duplicate', 'lost', 'expired'] as const;
 const SOURCES = ['syscall', 'k8s_audit', 'internal'];
+const AUDIT_EVENTS = 'k8s_audit';
 
 /** All of Shikra's metrics, by their key in the table. One per registry. */
 export interface Metrics extends Counters, Gauges {
@@ -41,6 +44,8 @@ export interface Metrics extends Counters, Gauges {
   declareProcessor(processor: string, reasons: readonly string[]): void;
   /** Takes over what has changed since the last call; a collector that was started anew counts from 0 again. */
   recordCollectorStats(stats: CollectorStats): void;
+  /** The same for the receiver of audit events. */
+  recordAuditStats(stats: AuditStats): void;
 }
 
 export interface MetricsOptions {
@@ -65,6 +70,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
 
   const rules = new Map<string, RuleLabels>();
   const recorder = new StatsRecorder(instruments, rules);
+  const auditRecorder = new StatsRecorder(instruments, rules);
   return {
     ...instruments,
     registry,
@@ -92,6 +98,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       for (const reason of reasons) instruments.processorDropped.inc({ processor, reason }, 0);
     },
     recordCollectorStats: (stats) => recorder.record(stats),
+    recordAuditStats: (stats) => auditRecorder.recordAudit(stats),
   };
 }
 
@@ -116,7 +123,7 @@ function initialise(metrics: Counters & Gauges): void {
   for (const outcome of ['success', 'failure']) metrics.rulesReload.inc({ outcome }, 0);
 }
 
-/** Turns the collector's cumulative counts into steps of counters. */
+/** Turns the cumulative counts of one receiver into steps of counters. */
 class StatsRecorder {
   readonly #metrics: Counters & Gauges & { detectionLatency: CumulativeHistogram };
   readonly #rules: ReadonlyMap<string, RuleLabels>;
@@ -151,6 +158,14 @@ class StatsRecorder {
     metrics.processTableMissed.inc(this.#step('missed', missed));
     const buckets = stats.latency.counts.map((count, index) => this.#step(`latency ${index}`, count));
     metrics.detectionLatency.add(buckets, this.#step('latency sum', stats.latency.sumSeconds));
+  }
+
+  recordAudit({ events, rejected, rules }: AuditStats): void {
+    const metrics = this.#metrics;
+    metrics.events.inc({ type: AUDIT_EVENTS }, this.#step('events', events));
+    for (const reason of AUDIT_REJECTIONS)
+      metrics.auditRejected.inc({ reason }, this.#step(`rejected ${reason}`, rejected[reason]));
+    for (const [rule, each] of Object.entries(rules)) this.#recordRule(rule, each);
   }
 
   #recordRule(rule: string, { matches, evaluations, seconds, memory }: RuleStats): void {

@@ -171,8 +171,8 @@ describe('attributes', () => {
         },
       },
     );
-    assert.equal(found['shikra.field.ka.verb'], 'create');
-    assert.equal(found['shikra.field.ka.uri.param.command'], 'sh');
+    assert.equal(found['shikra.k8s.audit.verb'], 'create');
+    assert.equal(found['shikra.k8s.audit.uri.param.command'], 'sh');
     assert.deepEqual(found['shikra.process.ancestors'], ['sh', 'init']);
   });
 

@@ -1,9 +1,7 @@
+import type { AuditRejection } from '../../telemetry/collector-stats.ts';
 import { AuditEvent } from './audit-event.ts';
 import { isDeeperThan, member } from './json.ts';
 import { timestampNanos } from './timestamp.ts';
-
-/** Why something was not taken for an event. */
-export type AuditRejection = 'malformed' | 'too_large' | 'too_deep' | 'not_audit' | 'no_time' | 'unreadable';
 
 export interface AuditProblem {
   readonly reason: AuditRejection;
@@ -52,6 +50,7 @@ export class AuditParser {
     not_audit: 0,
     no_time: 0,
     unreadable: 0,
+    failed: 0,
   };
   #accepted = 0;
 
@@ -71,7 +70,7 @@ export class AuditParser {
     return found;
   }
 
-  /** Counts what could not even be read, such as a file or a line that is too long. */
+  /** Counts what never came here, such as a line that is too long, or what went wrong afterwards. */
   reject(reason: AuditRejection, message: string, place: string): AuditProblem {
     this.#rejected[reason]++;
     return { reason, message, place };
