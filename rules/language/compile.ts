@@ -6,6 +6,7 @@ import { checkExpression, checkOperand, type Finding, findingOf } from './check.
 import type { Collector, MacroEntry, RuleEntry } from './collect.ts';
 import { eventTypesOf } from './event-types.ts';
 import { withExceptions } from './exceptions.ts';
+import { LinkedFolders } from './linked-folders.ts';
 import { expandLists, type ListDefinition, listItemText } from './lists.ts';
 import { type OutputFormat, parseOutput } from './output.ts';
 import { DEEPEST, parseCondition, parseOperand } from './parse.ts';
@@ -93,6 +94,7 @@ export class Compiler {
   readonly #parsedMacros = new Map<string, Expression | undefined>();
   readonly #checkedMacros = new Map<string, CheckedText>();
   readonly #reported = new Set<PlacedFinding>();
+  readonly #linkedFolders = new LinkedFolders();
   readonly #macroStack: string[] = [];
   /** Levels of nesting of the macros that are being checked. */
   #openDepth = 0;
@@ -155,7 +157,7 @@ export class Compiler {
       enabled: rule.enabled,
       ruleset: rule.ruleset,
       conditionText: source.text.trim(),
-      condition: checked.condition,
+      condition: this.#linkedFolders.resolve(checked.condition),
       eventTypes,
       output,
       capture: rule.capture,
@@ -179,7 +181,9 @@ export class Compiler {
     if (expression === undefined) return undefined;
     const { condition, findings } = this.#check(expression, text, Number.POSITIVE_INFINITY);
     if (condition === undefined) return { checked: undefined, findings };
-    return { checked: { conditionText: step.text.trim(), condition, eventTypes: eventTypesOf(condition) }, findings };
+    const eventTypes = eventTypesOf(condition);
+    const resolved = this.#linkedFolders.resolve(condition);
+    return { checked: { conditionText: step.text.trim(), condition: resolved, eventTypes }, findings };
   }
 
   /** @returns true if the rule cannot be used */
