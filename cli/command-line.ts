@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addDeadLetterCommands } from './deadletter-commands.ts';
 import { reportError } from './report-error.ts';
 import { addRulesCommands } from './rules-commands.ts';
 import { version } from './version.ts';
@@ -14,6 +15,7 @@ Examples:
   shikra rules explain 'Reverse shell'
                                       what a rule looks at, macros put in
   shikra rules test my_rules.yaml     run the tests that stand beside rules
+  shikra deadletter list              what receivers refused
   shikra doctor                       can Shikra run here, and if not, what is missing
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
@@ -48,8 +50,14 @@ export async function runCommandLine(parameters: readonly string[]): Promise<num
     .command('run')
     .description('watch this machine until stopped')
     .option('-c, --config <file>', 'configuration file (YAML)')
+    .option('--dry-run', 'print which parts would be joined to which, and start nothing')
     .addHelpText('after', RUN_HELP)
-    .action(async (options: { config?: string }) => {
+    .action(async (options: { config?: string; dryRun?: boolean }) => {
+      if (options.dryRun) {
+        const { dryRun } = await import('./dry-run.ts');
+        dryRun(options.config);
+        return;
+      }
       const { run } = await import('./run.ts');
       exitCode = await run(options);
     });
@@ -66,6 +74,9 @@ export async function runCommandLine(parameters: readonly string[]): Promise<num
     });
 
   addRulesCommands(program, (code) => {
+    exitCode = code;
+  });
+  addDeadLetterCommands(program, (code) => {
     exitCode = code;
   });
 

@@ -2,8 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { COMPONENT_CLASSES, type ComponentRegistry } from '../collector/config/component.ts';
 import type { JsonSchema } from '../collector/config/expectation.ts';
-import { configJsonSchema, toJsonSchema } from '../collector/config/json-schema.ts';
-import { createServiceSchema } from '../collector/config/service.ts';
+import { configJsonSchema, serviceJsonSchema, toJsonSchema } from '../collector/config/json-schema.ts';
 import { ERRORS } from '../collector/errors.ts';
 
 /** The text of docs/config.schema.json. */
@@ -36,9 +35,7 @@ export function configReference(registry: ComponentRegistry): string {
       ([type, { configSchema }]) => `#### \`${type}\`\n\n${keyTable(toJsonSchema(configSchema))}`,
     ),
   ]);
-  return [...components, `### service\n\n${keyTable(toJsonSchema(createServiceSchema(registry.storeSchema)))}`].join(
-    '\n\n',
-  );
+  return [...components, `### service\n\n${keyTable(serviceJsonSchema(registry))}`].join('\n\n');
 }
 
 function keyTable(schema: JsonSchema): string {
@@ -50,16 +47,24 @@ function keyTable(schema: JsonSchema): string {
 function keyRows(schema: JsonSchema, prefix: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const path = `${prefix}${key}`;
-    if (value.properties !== undefined) {
+    // Ids that users choose: what stands under each.
+    const named = Object.entries(value.patternProperties ?? {}).map(([pattern, each]) => [idIn(pattern), each]);
+    const properties = value.properties ?? (named.length > 0 ? Object.fromEntries(named) : undefined);
+    if (properties !== undefined) {
       const heading =
         value.description === undefined ? [] : [`| \`${path}\` | a mapping | | ${cell(value.description)} |`];
-      return [...heading, ...keyRows(value, `${path}.`)];
+      return [...heading, ...keyRows({ properties }, `${path}.`)];
     }
     const fallback = value.default === undefined ? '' : `\`${JSON.stringify(value.default)}\``;
     const row = `| \`${path}\` | ${cell(written(value))} | ${cell(fallback)} | ${cell(value.description ?? '')} |`;
     // The keys of the things in a list.
     return [row, ...keyRows(value.items ?? {}, `${path}[].`)];
   });
+}
+
+/** `^logs(/[^\\s/]+)?$` -> `logs`. */
+function idIn(pattern: string): string {
+  return /^\^(\w+)/.exec(pattern)?.[1] ?? pattern;
 }
 
 function written(schema: JsonSchema): string {

@@ -1,24 +1,24 @@
 import type { Component, ComponentClass, ComponentRegistry, Signal } from './component.ts';
 import { suggestion } from './nearest.ts';
 import type { KeyPath } from './problem.ts';
-import type { Pipelines } from './service.ts';
+import { type LogsPipeline, type MetricsPipeline, type Pipelines, signalOf } from './service.ts';
 
 type Components = Readonly<Record<ComponentClass, Readonly<Record<string, Component>>>>;
 type Report = (path: KeyPath, message: string) => void;
 
 interface Joint {
+  readonly pipeline: string;
   readonly signal: Signal;
   readonly componentClass: ComponentClass;
   readonly ids: readonly string[];
 }
 
-function joints({ logs, metrics }: Pipelines): Joint[] {
-  return [
-    { signal: 'logs', componentClass: 'receivers', ids: logs.receivers },
-    { signal: 'logs', componentClass: 'processors', ids: logs.processors },
-    { signal: 'logs', componentClass: 'exporters', ids: logs.exporters },
-    { signal: 'metrics', componentClass: 'exporters', ids: metrics.exporters },
-  ];
+function joints(pipelines: Pipelines): Joint[] {
+  return Object.entries(pipelines).flatMap(([pipeline, parts]: [string, LogsPipeline | MetricsPipeline]) => {
+    const signal = signalOf(pipeline) as Signal;
+    const classes = Object.entries(parts) as [ComponentClass, readonly string[]][];
+    return classes.map(([componentClass, ids]) => ({ pipeline, signal, componentClass, ids }));
+  });
 }
 
 /** Reports each reference that leads nowhere, to a component of another signal, or to one named before. */
@@ -28,10 +28,10 @@ export function checkPipelines(
   registry: ComponentRegistry,
   report: Report,
 ) {
-  for (const { signal, componentClass, ids } of joints(pipelines)) {
+  for (const { pipeline, signal, componentClass, ids } of joints(pipelines)) {
     const defined = components[componentClass];
     for (const [index, id] of ids.entries()) {
-      const path = ['service', 'pipelines', signal, componentClass, index];
+      const path = ['service', 'pipelines', pipeline, componentClass, index];
       const component = Object.hasOwn(defined, id) ? defined[id] : undefined;
       if (component === undefined) {
         report(path, `\`${id}\` is not defined under \`${componentClass}\`; ${suggestion(id, Object.keys(defined))}`);

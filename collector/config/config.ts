@@ -2,7 +2,7 @@ import { ShikraError } from '../errors.ts';
 import type { Component } from './component.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import type { K8sAuditReceiverConfig, KernelReceiverConfig } from './receivers.ts';
-import type { ServiceConfig } from './service.ts';
+import { logsPipelines, type ServiceConfig } from './service.ts';
 
 /** A checked configuration: every default is in it, every reference leads somewhere. A plain object. */
 export interface Config {
@@ -15,9 +15,10 @@ export interface Config {
   readonly service: ServiceConfig;
 }
 
-/** The receivers that the logs pipeline starts with. */
+/** The receivers that some pipeline of detections starts with, each once. */
 export function receiversInUse(config: Config): Component[] {
-  return config.service.pipelines.logs.receivers.map((id) => config.receivers[id]!);
+  const ids = logsPipelines(config.service.pipelines).flatMap(([, { receivers }]) => receivers);
+  return [...new Set(ids)].map((id) => config.receivers[id]!);
 }
 
 /** The kernel receiver that a pipeline starts with, if one does. */

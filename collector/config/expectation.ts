@@ -23,6 +23,9 @@ export interface JsonSchema {
   readonly minLength?: number;
   readonly format?: string;
   readonly pattern?: string;
+  /** Marks a secret: its value is never shown. */
+  readonly writeOnly?: boolean;
+  readonly patternProperties?: Readonly<Record<string, JsonSchema>>;
   readonly examples?: readonly unknown[];
 }
 
@@ -38,11 +41,17 @@ export interface Finding {
  * Says what zod found: what was expected, what was there, and the nearest known key.
  * @param schema what `issue` was found against, as JSON Schema: unlike an issue it knows the whole expectation
  * @param show how to print the value at a path
+ * @param alsoKnown keys at the top that the schema does not have
  */
-export function describeIssue(issue: z.core.$ZodIssue, schema: JsonSchema, show: (path: KeyPath) => string): Finding[] {
+export function describeIssue(
+  issue: z.core.$ZodIssue,
+  schema: JsonSchema,
+  show: (path: KeyPath) => string,
+  alsoKnown: readonly string[] = [],
+): Finding[] {
   const path = issue.path as KeyPath;
   if (issue.code === 'unrecognized_keys') {
-    const known = keysOf(schemaAt(schema, path));
+    const known = [...keysOf(schemaAt(schema, path)), ...(path.length === 0 ? alsoKnown : [])];
     return issue.keys.map((key) => ({
       path: [...path, key],
       message: `unknown key; ${suggestion(key, known)}`,

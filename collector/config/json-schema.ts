@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { COMPONENT_CLASSES, type ComponentClass, type ComponentRegistry } from './component.ts';
 import type { JsonSchema } from './expectation.ts';
-import { createServiceSchema } from './service.ts';
+import { createServiceSchema, PIPELINE_SCHEMAS, PIPELINES_DESCRIPTION } from './service.ts';
 
 const DESCRIPTIONS: Readonly<Record<ComponentClass, string>> = {
   receivers: 'Where detections come from, by id: `type` or `type/name`.',
@@ -26,10 +26,24 @@ export function configJsonSchema(registry: ComponentRegistry): object {
     type: 'object',
     properties: {
       ...Object.fromEntries(sections),
-      service: orNothing(toJsonSchema(createServiceSchema(registry.storeSchema))),
+      service: orNothing(serviceJsonSchema(registry)),
     },
     additionalProperties: false,
   };
+}
+
+/** The schema of `service`; pipelines by their id. */
+export function serviceJsonSchema(registry: ComponentRegistry): JsonSchema {
+  const schema = toJsonSchema(createServiceSchema(registry.storeSchema));
+  const pipelines: JsonSchema = {
+    description: PIPELINES_DESCRIPTION,
+    type: 'object',
+    patternProperties: Object.fromEntries(
+      Object.entries(PIPELINE_SCHEMAS).map(([signal, each]) => [`^${signal}(/[^\\s/]+)?$`, toJsonSchema(each)]),
+    ),
+    additionalProperties: false,
+  };
+  return { ...schema, properties: { ...schema.properties, pipelines } };
 }
 
 function section(componentClass: ComponentClass, registry: ComponentRegistry): object {

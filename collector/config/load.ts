@@ -8,11 +8,11 @@ import { type Config, ConfigError } from './config.ts';
 import { DEFAULTS, defaultDocument } from './defaults.ts';
 import { type ConfigDocument, readDocument } from './document.ts';
 import type { Environment } from './environment.ts';
-import { describeIssue, type JsonSchema } from './expectation.ts';
+import { describeIssue, type JsonSchema, schemaAt } from './expectation.ts';
 import { suggestion } from './nearest.ts';
 import { byPlace, type KeyPath, type Problem } from './problem.ts';
 import { BUNDLED_RULES } from './receivers.ts';
-import { createServiceSchema, type ServiceConfig } from './service.ts';
+import { createServiceSchema, PIPELINE_SCHEMAS, type Pipelines, type ServiceConfig, signalOf } from './service.ts';
 
 export interface LoadSettings {
   readonly registry: ComponentRegistry;
@@ -53,9 +53,11 @@ export function parseConfig(text: string, file: string, { registry, environment 
     processors: check.components('processors', sections.processors, registry),
     exporters: check.components('exporters', sections.exporters, registry),
   };
-  const service = check.schema(['service'], createServiceSchema(registry.storeSchema), sections.service);
-  const pipelines = service?.pipelines ?? pipelinesOfAll(components, registry);
-  if (service?.pipelines !== undefined) {
+  const { pipelines: joined, ...rest } = check.mapping(['service'], sections.service);
+  const service = check.service(rest, registry);
+  const checkedPipelines = joined === undefined || joined === null ? undefined : check.pipelines(joined);
+  const pipelines = checkedPipelines ?? pipelinesOfAll(components, registry);
+  if (checkedPipelines !== undefined) {
     // A component with a mistake of its own is defined all the same.
     checkPipelines(pipelines, check.named(components), registry, (path, message) => check.report(path, message));
   }
@@ -77,6 +79,8 @@ function readText(file: string): string {
     throw new ShikraError('CONFIG_UNREADABLE', `${file} ${reason}`, { cause: error });
   }
 }
+
+const NO_LOGS = { receivers: [], processors: [], exporters: [] };
 
 /** The steps of a check, which collect what they find. */
 class Check {
@@ -153,13 +157,43 @@ class Check {
     return { receivers: receivers!, processors: processors!, exporters: exporters! };
   }
 
+  /** `pipelines` is checked apart, but belongs to what is known when a key is not. */
+  service(value: unknown, registry: ComponentRegistry) {
+    return this.schema(['service'], createServiceSchema(registry.storeSchema), value, ['pipelines']);
+  }
+
+  /** Undefined after a mistake: what leads nowhere because of it is not a mistake too. */
+  pipelines(value: unknown): Pipelines | undefined {
+    const path = ['service', 'pipelines'];
+    const before = this.problems.length;
+    const written = this.mapping(path, value);
+    const checked: Record<string, unknown> = { logs: NO_LOGS, metrics: { exporters: [] } };
+    for (const [id, pipeline] of Object.entries(written)) {
+      const signal = signalOf(id);
+      if (signal === undefined)
+        this.reportKey([...path, id], `unknown pipeline; ${suggestion(id, Object.keys(PIPELINE_SCHEMAS))}`);
+      else checked[id] = this.schema([...path, id], PIPELINE_SCHEMAS[signal], pipeline);
+    }
+    const hasLogs = Object.keys(written).some((id) => signalOf(id) === 'logs');
+    if (!hasLogs) this.report(path, 'expected a pipeline `logs`, or several like `logs/name`, but there is none');
+    return this.problems.length > before ? undefined : (checked as unknown as Pipelines);
+  }
+
   /** The value with defaults filled in, or undefined after reporting what is wrong with it. */
-  schema<Schema extends z.ZodType>(path: KeyPath, schema: Schema, value: unknown): z.infer<Schema> | undefined {
+  schema<Schema extends z.ZodType>(
+    path: KeyPath,
+    schema: Schema,
+    value: unknown,
+    alsoKnown: readonly string[] = [],
+  ): z.infer<Schema> | undefined {
     const result = schema.safeParse(value ?? {});
     if (result.success) return result.data;
     const expected = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-    const show = (inner: KeyPath) => this.#show([...path, ...inner], valueAt(value, inner));
-    for (const finding of result.error.issues.flatMap((issue) => describeIssue(issue, expected, show))) {
+    const show = (inner: KeyPath) =>
+      schemaAt(expected, inner)?.writeOnly === true
+        ? 'a value that is kept secret'
+        : this.#show([...path, ...inner], valueAt(value, inner));
+    for (const finding of result.error.issues.flatMap((issue) => describeIssue(issue, expected, show, alsoKnown))) {
       const at = [...path, ...finding.path];
       if (finding.isAboutKey) this.reportKey(at, finding.message);
       else this.report(at, finding.message);
@@ -208,5 +242,21 @@ function withAbsolutePaths(config: Config): Config {
     }),
   );
   const store = { ...config.service.store, path: absolute(config.service.store.path) };
-  return { ...config, receivers, service: { ...config.service, store } };
+  const exporters = Object.fromEntries(
+    Object.entries(config.exporters).map(([id, exporter]) => [
+      id,
+      { ...exporter, config: withAbsoluteFiles(exporter.config, absolute) },
+    ]),
+  );
+  return { ...config, receivers, exporters, service: { ...config.service, store } };
+}
+
+/** Exporters name files (certificates, secrets) by keys that end in `_file`, at the top or under `tls`. */
+function withAbsoluteFiles(config: unknown, absolute: (path: string) => string): unknown {
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) return config;
+  const entries = Object.entries(config).map(([key, value]) => {
+    if (key.endsWith('_file') && typeof value === 'string') return [key, absolute(value)];
+    return [key, key === 'tls' ? withAbsoluteFiles(value, absolute) : value];
+  });
+  return Object.fromEntries(entries);
 }

@@ -3,6 +3,7 @@ import type { Exporter, ExporterContext, Readiness } from '../../exporters/helpe
 import type { StoreConfig } from '../../exporters/store/config.ts';
 import type { Component, Signal } from '../config/component.ts';
 import type { Config } from '../config/config.ts';
+import { logsPipelines, metricsExporters } from '../config/service.ts';
 import type { Detection } from '../detection/detection.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -29,25 +30,53 @@ export interface Factories {
   readonly exporters: Readonly<Record<string, { create(config: never, context: ExporterContext): Exporter }>>;
 }
 
+/** Processors that a detection goes through before the store. Pipelines that begin alike share one, and its detections are stored once. */
+export interface Chain {
+  /** The id of the first pipeline that begins so. */
+  readonly name: string;
+  /** Ids of the receivers whose detections go through it. */
+  readonly receivers: readonly string[];
+  /** In the order in which a detection goes through them. */
+  readonly processors: readonly Component[];
+}
+
+export interface ConfiguredExporter extends Component {
+  readonly signals: readonly Signal[];
+  /** Names of the chains whose detections it gets. */
+  readonly chains: readonly string[];
+}
+
 /** What of the whole configuration the pipeline needs. */
 export interface PipelineConfig {
   readonly store: StoreConfig;
-  /** In the order in which a detection goes through them. */
-  readonly processors: readonly Component[];
-  readonly exporters: readonly (Component & { readonly signals: readonly Signal[] })[];
+  /** At least one. */
+  readonly chains: readonly Chain[];
+  readonly exporters: readonly ConfiguredExporter[];
 }
 
 /** Picks the pipeline's part out of a loaded configuration. */
 export function pipelineConfig(config: Config): PipelineConfig {
-  const { logs, metrics } = config.service.pipelines;
-  const ids = [...new Set([...logs.exporters, ...metrics.exporters])];
-  const signals = (id: string): Signal[] => [
-    ...(logs.exporters.includes(id) ? ['logs' as const] : []),
-    ...(metrics.exporters.includes(id) ? ['metrics' as const] : []),
-  ];
+  const { pipelines } = config.service;
+  const chains = new Map<string, Chain>();
+  const chainsOf = new Map<string, string[]>();
+  for (const [name, { receivers, processors, exporters }] of logsPipelines(pipelines)) {
+    const key = JSON.stringify([[...receivers].sort(), processors]);
+    const chain = chains.get(key) ?? { name, receivers, processors: processors.map((id) => config.processors[id]!) };
+    chains.set(key, chain);
+    for (const id of exporters) chainsOf.set(id, [...new Set([...(chainsOf.get(id) ?? []), chain.name])]);
+  }
+  const takingMetrics = metricsExporters(pipelines);
+  const ids = [...new Set([...chainsOf.keys(), ...takingMetrics])];
   return {
     store: config.service.store,
-    processors: logs.processors.map((id) => config.processors[id]!),
-    exporters: ids.map((id) => ({ ...config.exporters[id]!, signals: signals(id) })),
+    chains: [...chains.values()],
+    exporters: ids.map((id) => ({
+      ...config.exporters[id]!,
+      chains: chainsOf.get(id) ?? [],
+      signals: [
+        ...(chainsOf.has(id) ? ['logs' as const] : []),
+        ...(takingMetrics.includes(id) ? ['metrics' as const] : []),
+      ],
+    })),
   };
 }

@@ -1,3 +1,10 @@
-export { type Factories, type PipelineConfig, type ProcessorContext, pipelineConfig } from './contracts.ts';
+export {
+  type Chain,
+  type ConfiguredExporter,
+  type Factories,
+  type PipelineConfig,
+  type ProcessorContext,
+  pipelineConfig,
+} from './contracts.ts';
 export { createPipeline, type Pipeline, type PipelineSettings } from './pipeline.ts';
 export { type AgentIdentity, createResource } from './resource.ts';

@@ -6,12 +6,14 @@ import { Delivery } from '../../exporters/helper/delivery.ts';
 import type { LiveExporter, Readiness } from '../../exporters/helper/exporter.ts';
 import { StoreProcessor } from '../../exporters/store/processor.ts';
 import { Store } from '../../exporters/store/store.ts';
+import type { StoredDetection } from '../../exporters/store/stored-detection.ts';
 import type { Detection } from '../detection/detection.ts';
 import { SCHEMA_URL, SCOPE_NAME, toLogRecord } from '../detection/log-record.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Exporter, Factories, PipelineConfig } from './contracts.ts';
+import type { Chain, Exporter, Factories, PipelineConfig } from './contracts.ts';
+import { createFilter, type FilterConfig } from './filter.ts';
 
 export interface PipelineSettings {
   readonly config: PipelineConfig;
@@ -26,8 +28,11 @@ export interface PipelineSettings {
 }
 
 export interface Pipeline {
-  /** Sends a detection on its way; it is on disk at the end of this turn of the event loop. Never throws. */
-  emit(detection: Detection): void;
+  /**
+   * Sends a detection on its way; it is on disk at the end of this turn of the event loop. Never throws.
+   * @param receiver the id of the receiver that it came from: it goes the way of the pipelines that name it. Left out, it goes all ways.
+   */
+  emit(detection: Detection, receiver?: string): void;
   /** Takes the collector's counts: for the metrics, and for the processor that tells of losses. */
   loss(stats: CollectorStats): void;
   /** Everything stored and, within the time, delivered. @returns false if an exporter could not deliver all */
@@ -42,9 +47,18 @@ export interface Pipeline {
 }
 
 const LIVE_BATCH = 1000;
+/** How often the store is asked whether someone wants dead letters sent again. */
+const DEAD_LETTERS_MILLIS = 2000;
+
+/** One way through processors into the store. */
+interface Lane {
+  readonly receivers: ReadonlySet<string>;
+  readonly provider: LoggerProvider;
+  readonly logger: OtelLogger;
+}
 
 /**
- * Joins the parts: logger provider -> processors in the order given -> store -> exporters.
+ * Joins the parts: for each chain logger provider -> processors in the order given -> store; from there each exporter takes what is for it.
  * @throws ShikraError if the store or an exporter cannot start; whatever was started is stopped again
  */
 export async function createPipeline(settings: PipelineSettings): Promise<Pipeline> {
@@ -66,26 +80,27 @@ class RunningPipeline implements Pipeline {
   readonly store: Store;
   readonly exporters: ReadonlyMap<string, Exporter>;
   readonly #settings: PipelineSettings;
-  readonly #provider: LoggerProvider;
-  readonly #logger: OtelLogger;
+  readonly #lanes: readonly Lane[];
   readonly #deliveries: readonly Delivery[];
   readonly #deliveryIds: readonly string[];
   readonly #losses = { events: 0, dropped: 0 };
   readonly #unsubscribe: (() => void)[] = [];
+  #deadLetterTimer: NodeJS.Timeout | undefined;
   #ending: Promise<void> | undefined;
   #started = false;
 
   constructor(settings: PipelineSettings, store: Store) {
-    const { resource, version, metrics, logger, clock = SYSTEM_CLOCK } = settings;
+    const { config, metrics, logger, clock = SYSTEM_CLOCK } = settings;
     this.#settings = settings;
     this.store = store;
-    this.#provider = new LoggerProvider({ resource, processors: [this.#chain()] });
-    this.#logger = this.#provider.getLogger(SCOPE_NAME, version, { schemaUrl: SCHEMA_URL });
+    this.#lanes = config.chains.map((chain) => this.#lane(chain));
     this.exporters = this.#createExporters();
     const delivering = [...this.exporters].flatMap(([id, exporter]) =>
       exporter.kind === 'delivering' ? [{ id, exporter }] : [],
     );
-    this.#deliveries = delivering.map((one) => new Delivery({ ...one, store, logger, metrics, clock }));
+    this.#deliveries = delivering.map(
+      (one) => new Delivery({ ...one, accepts: this.#acceptance(one.id), store, logger, metrics, clock }),
+    );
     this.#deliveryIds = delivering.map(({ id }) => id);
   }
 
@@ -93,20 +108,30 @@ class RunningPipeline implements Pipeline {
     // Cursors first: a detection that is stored from now on is before every exporter, however long one takes to start.
     for (const id of this.#deliveryIds) this.store.openCursor(id);
     for (const delivery of this.#deliveries) await delivery.start();
-    for (const exporter of this.exporters.values()) {
+    for (const [id, exporter] of this.exporters) {
       if (exporter.kind === 'delivering') continue;
       await exporter.start();
-      if (exporter.kind === 'live') this.#follow(exporter);
+      if (exporter.kind === 'live') this.#follow(exporter, this.#acceptance(id));
     }
+    this.#deadLetterTimer = setInterval(() => this.#checkDeadLetters(), DEAD_LETTERS_MILLIS);
+    this.#deadLetterTimer.unref();
     this.#started = true;
   }
 
-  emit(detection: Detection): void {
+  emit(detection: Detection, receiver?: string): void {
+    this.#emitInto(
+      receiver === undefined ? this.#lanes : this.#lanes.filter(({ receivers }) => receivers.has(receiver)),
+      detection,
+    );
+  }
+
+  #emitInto(lanes: readonly Lane[], detection: Detection): void {
     const { metrics, logger } = this.#settings;
     try {
       if (this.#ending !== undefined) throw new Error('it has shut down');
       metrics.detections.inc({ priority: detection.priority, source: detection.source });
-      this.#logger.emit(toLogRecord(detection));
+      const record = toLogRecord(detection);
+      for (const lane of lanes) lane.logger.emit(record);
     } catch (error) {
       metrics.pipelineErrors.inc();
       logger.error(
@@ -128,7 +153,7 @@ class RunningPipeline implements Pipeline {
   }
 
   async forceFlush(deadlineMillis = 10_000): Promise<boolean> {
-    const stored = await this.#provider.forceFlush().then(
+    const stored = await Promise.all(this.#lanes.map(({ provider }) => provider.forceFlush())).then(
       () => true,
       () => false,
     );
@@ -157,29 +182,57 @@ class RunningPipeline implements Pipeline {
   }
 
   async #end(deadlineMillis: number): Promise<void> {
-    await this.#provider
-      .shutdown()
-      .catch((error: unknown) => this.#settings.logger.error({ err: error }, 'a processor did not shut down cleanly'));
+    clearInterval(this.#deadLetterTimer);
+    for (const { provider } of this.#lanes) {
+      await provider
+        .shutdown()
+        .catch((error: unknown) =>
+          this.#settings.logger.error({ err: error }, 'a processor did not shut down cleanly'),
+        );
+    }
     await Promise.all(this.#deliveries.map((delivery) => delivery.shutdown(deadlineMillis)));
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     for (const exporter of this.exporters.values()) if (exporter.kind !== 'delivering') await exporter.shutdown();
     this.store.close();
   }
 
-  #chain(): LogRecordProcessor {
-    const { config, factories, logger, metrics } = this.#settings;
-    let next: LogRecordProcessor = new StoreProcessor(this.store);
-    for (const { id, type, config: own } of [...config.processors].reverse()) {
+  #lane({ name, receivers, processors }: Chain): Lane {
+    const { factories, logger, metrics, resource, version } = this.#settings;
+    // What a processor says of the agent itself goes through its own chain: each chain's processor says it.
+    let self: readonly Lane[] = [];
+    let next: LogRecordProcessor = new StoreProcessor(this.store, name);
+    for (const { id, type, config: own } of [...processors].reverse()) {
       const context = {
         id,
         logger: logger.child({ processor: id }),
         metrics,
         losses: () => this.#losses,
-        raise: (detection: Detection) => this.emit(detection),
+        raise: (detection: Detection) => this.#emitInto(self, detection),
       };
       next = factories.processors[type]!.create(own as never, context, next);
     }
-    return next;
+    const provider = new LoggerProvider({ resource, processors: [next] });
+    const otelLogger = provider.getLogger(SCOPE_NAME, version, { schemaUrl: SCHEMA_URL });
+    const lane = { receivers: new Set(receivers), provider, logger: otelLogger };
+    self = [lane];
+    return lane;
+  }
+
+  /**
+   * Which stored detections are for an exporter: those of its chains that its filter lets pass. What was stored under a chain that the
+   * configuration had before, and an exporter had yet to send, is for every exporter: it must not be passed over in silence.
+   */
+  #acceptance(id: string): (item: StoredDetection) => boolean {
+    const { config } = this.#settings;
+    const exporter = config.exporters.find((each) => each.id === id)!;
+    const { filter } = exporter.config as { filter?: FilterConfig };
+    const passes = filter === undefined ? undefined : createFilter(filter);
+    const others = new Set(config.chains.map(({ name }) => name).filter((name) => !exporter.chains.includes(name)));
+    return (item) => !others.has(item.chain) && (passes === undefined || passes(item.detection));
+  }
+
+  #checkDeadLetters(): void {
+    for (const delivery of this.#deliveries) delivery.checkDeadLetters();
   }
 
   #createExporters(): Map<string, Exporter> {
@@ -200,13 +253,14 @@ class RunningPipeline implements Pipeline {
   }
 
   /** Shows what is stored from now on; a detection is seen only after it is safe. */
-  #follow(exporter: LiveExporter): void {
+  #follow(exporter: LiveExporter, accepts: (item: StoredDetection) => boolean): void {
     let shown = this.store.lastSeq;
     const unsubscribe = this.store.onStored((last) => {
       while (shown < last) {
         const batch = this.store.read(shown, LIVE_BATCH, Number.POSITIVE_INFINITY);
         if (batch.length === 0) break;
-        exporter.show(batch);
+        const accepted = batch.filter(accepts);
+        if (accepted.length > 0) exporter.show(accepted);
         shown = batch.at(-1)!.seq;
       }
     });

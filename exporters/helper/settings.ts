@@ -29,22 +29,40 @@ export const retryConfigSchema = z
   .prefault({});
 
 /** `batch` of every delivering exporter. */
-export const batchConfigSchema = z
-  .strictObject({
-    max_records: z.int().min(1).max(10_000).default(512).describe('At most so many detections in one request.'),
-  })
-  .prefault({});
+export const batchConfigSchema = batchSchema(512, 10_000);
+
+function batchSchema(records: number, most: number) {
+  return z
+    .strictObject({
+      max_records: z.int().min(1).max(most).default(records).describe('At most so many detections in one request.'),
+    })
+    .prefault({});
+}
+
+/** Keys of every exporter that has no batches of its own. */
+export const deliveryKeys = {
+  timeout: duration().prefault('10s').describe('A request that takes longer counts as failed and is sent again.'),
+  retry: retryConfigSchema.describe(
+    'When a failed request is sent again. There is no last try: the store keeps the detections.',
+  ),
+};
+
+/** The same, and how many detections are sent at once. */
+export function batchedDeliveryKeys(records: number, most: number) {
+  return { ...deliveryKeys, batch: batchSchema(records, most).describe('How detections are put together.') };
+}
 
 export interface DeliveryConfig {
   readonly retry: z.infer<typeof retryConfigSchema>;
-  readonly batch: z.infer<typeof batchConfigSchema>;
+  /** Missing where each detection is a request of its own. */
+  readonly batch?: z.infer<typeof batchConfigSchema> | undefined;
   readonly timeout: number;
 }
 
 /** From the user's keys to the helper's settings. */
 export function deliverySettings(config: DeliveryConfig): Partial<DeliverySettings> {
   return {
-    batchCount: config.batch.max_records,
+    batchCount: config.batch?.max_records ?? 1,
     timeoutMillis: config.timeout,
     initialBackoffMillis: config.retry.initial_interval,
     maxBackoffMillis: config.retry.max_interval,

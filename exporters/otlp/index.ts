@@ -3,13 +3,19 @@ import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { DeliveringExporter, Exporter, ExporterContext } from '../helper/exporter.ts';
 import type { ExportOutcome } from '../helper/outcome.ts';
 import { deliverySettings } from '../helper/settings.ts';
-import type { OtlpConfig } from './config.ts';
+import { type OtlpConfig, otlpConfigSchema } from './config.ts';
 import { type Environment, resolveEndpoint } from './endpoint.ts';
 import type { MetricsSender } from './metrics-sender.ts';
 import { createLogsExporter, onPartialSuccess } from './official.ts';
 import { outcomeOf } from './outcome.ts';
 
 export { type OtlpConfig, otlpConfigSchema } from './config.ts';
+
+export const component = {
+  configSchema: otlpConfigSchema,
+  signals: ['logs', 'metrics'],
+  create: (config: OtlpConfig, context: ExporterContext) => createOtlpExporter(config, context),
+} as const;
 
 /**
  * Detections as OTLP logs and the agent's metrics as OTLP metrics, each if the exporter stands in that pipeline. Sending is the official

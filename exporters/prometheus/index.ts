@@ -2,9 +2,15 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { ShikraError } from '../../collector/errors.ts';
 import type { ExporterContext, ServingExporter } from '../helper/exporter.ts';
-import type { PrometheusConfig } from './config.ts';
+import { type PrometheusConfig, prometheusConfigSchema } from './config.ts';
 
 export { type PrometheusConfig, prometheusConfigSchema } from './config.ts';
+
+export const component = {
+  configSchema: prometheusConfigSchema,
+  signals: ['metrics'],
+  create: (config: PrometheusConfig, context: ExporterContext) => createPrometheusExporter(config, context),
+} as const;
 
 export interface PrometheusExporter extends ServingExporter {
   /** Where it listens; undefined before `start` and after `shutdown`. */

@@ -2,10 +2,16 @@ import type { Detection } from '../../collector/detection/detection.ts';
 import { toFalcoJson } from '../../collector/detection/falco-json.ts';
 import type { ExporterContext, LiveExporter } from '../helper/exporter.ts';
 import type { StoredDetection } from '../store/stored-detection.ts';
-import type { StdoutConfig } from './config.ts';
+import { type StdoutConfig, stdoutConfigSchema } from './config.ts';
 import { formatText } from './format.ts';
 
 export { type StdoutConfig, stdoutConfigSchema } from './config.ts';
+
+export const component = {
+  configSchema: stdoutConfigSchema,
+  signals: ['logs'],
+  create: (config: StdoutConfig, context: ExporterContext) => createStdoutExporter(config, context),
+} as const;
 
 export interface StdoutDeps {
   readonly stream?: NodeJS.WritableStream & { isTTY?: boolean };

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { components as registry } from '../../collector/components.ts';
 import { COMPONENT_CLASSES } from '../../collector/config/component.ts';
 import type { JsonSchema } from '../../collector/config/expectation.ts';
-import { toJsonSchema } from '../../collector/config/json-schema.ts';
+import { serviceJsonSchema, toJsonSchema } from '../../collector/config/json-schema.ts';
 import { parseConfig } from '../../collector/config/load.ts';
-import { createServiceSchema } from '../../collector/config/service.ts';
 import { configReference, schemaText } from '../../scripts/documentation.ts';
 
 test('docs/config.schema.json is current', () => {
@@ -33,7 +32,7 @@ test('every key says what it is', () => {
       undescribed(toJsonSchema(configSchema), `${componentClass}.${type}`),
     ),
   );
-  const service = undescribed(toJsonSchema(createServiceSchema(registry.storeSchema)), 'service');
+  const service = undescribed(serviceJsonSchema(registry), 'service');
   assert.deepEqual([...components, ...service], []);
 });
 
@@ -43,9 +42,23 @@ test('the example configuration has no mistake and no unused component', () => {
   assert.deepEqual(warnings, []);
 });
 
-test('every configuration shown in docs/configuration.md has no mistake', () => {
-  const page = readFileSync('docs/configuration.md', 'utf8');
-  const shown = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text as string);
-  assert.ok(shown.length > 0);
-  for (const text of shown) parseConfig(text, 'docs/configuration.md', { registry, environment: { TOKEN: 't' } });
-});
+const PAGES = ['docs/configuration.md', 'docs/routing.md', ...globSync('exporters/*/README.md')];
+/** Whatever a page takes out of the environment. */
+const environment = new Proxy<Record<string, string>>(
+  {},
+  { get: (_, name) => VALUES[String(name)] ?? 'https://example.com/x' },
+);
+const VALUES: Readonly<Record<string, string | undefined>> = {
+  ALERTMANAGER_MINIMUMPRIORITY: 'warning',
+  SLACK_MINIMUMPRIORITY: 'info',
+  OPSGENIE_REGION: 'eu',
+  PAGERDUTY_REGION: 'eu',
+};
+
+for (const page of PAGES) {
+  test(`every configuration shown in ${page} has no mistake`, () => {
+    const shown = [...readFileSync(page, 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text as string);
+    for (const text of shown) parseConfig(text, page, { registry, environment });
+    assert.ok(shown.length > 0 || page.startsWith('exporters/'));
+  });
+}

@@ -22,10 +22,10 @@ const FOLDERS = {
 };
 
 it('makes a pipeline of the default configuration', () => {
-  const { processors, exporters, store } = pipelineConfig(defaultConfig({ registry: components, environment: {} }));
+  const { chains, exporters, store } = pipelineConfig(defaultConfig({ registry: components, environment: {} }));
   assert.deepEqual(
-    processors.map(({ id }) => id),
-    ['drop_rate', 'enrichment', 'priority'],
+    chains.map(({ name, receivers, processors }) => [name, receivers, processors.map(({ id }) => id)]),
+    [['logs', ['kernel'], ['drop_rate', 'enrichment', 'priority']]],
   );
   assert.deepEqual(
     exporters.map(({ id, signals }) => [id, signals]),

@@ -1,0 +1,78 @@
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { SecureContextOptions } from 'node:tls';
+import { gzipSync } from 'node:zlib';
+
+export interface HttpRequest {
+  readonly url: string;
+  /** Default POST. */
+  readonly method?: 'POST' | 'PUT';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** Default false. */
+  readonly gzip?: boolean;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** More of an answer is not kept; Elasticsearch's to a batch is the longest. */
+const LONGEST_BODY = 16 * 1024 * 1024;
+
+/**
+ * HTTP with connections that are kept, certificates of one's own, and the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. Redirects are not
+ * followed: the next host would get the secrets.
+ */
+export class HttpClient {
+  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
+
+  constructor(tls: SecureContextOptions = {}, environment: NodeJS.ProcessEnv = process.env) {
+    const options = { keepAlive: true, maxSockets: 4, proxyEnv: environment };
+    this.#agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...tls }) };
+  }
+
+  /** Rejects if the connection fails or `signal` aborts; every answer resolves. */
+  send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    return new Promise((resolve, reject) => {
+      const url = new URL(request.url);
+      const body = request.gzip ? gzipSync(request.body) : Buffer.from(request.body);
+      const headers = {
+        'content-length': String(body.length),
+        'user-agent': 'shikra',
+        ...(request.gzip && { 'content-encoding': 'gzip' }),
+        ...request.headers,
+      };
+      const options = { method: request.method ?? 'POST', headers, signal };
+      const sending: ClientRequest =
+        url.protocol === 'https:'
+          ? httpsRequest(url, { ...options, agent: this.#agents.https })
+          : httpRequest(url, { ...options, agent: this.#agents.http });
+      sending.on('error', reject);
+      sending.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size <= LONGEST_BODY) chunks.push(chunk);
+        });
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      });
+      sending.end(body);
+    });
+  }
+
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+}

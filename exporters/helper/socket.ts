@@ -1,0 +1,41 @@
+import { connect, type Socket } from 'node:net';
+import { type SecureContextOptions, connect as tlsConnect } from 'node:tls';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Connects, over TLS if `tls` is given. Rejects if that fails or `signal` aborts. */
+export function openSocket(
+  { host, port }: Address,
+  tls: SecureContextOptions | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket =
+      tls === undefined ? connect({ host, port }) : tlsConnect({ host, port, servername: serverName(host), ...tls });
+    const settle = (error?: Error) => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', settle);
+      // Later errors come with `close`, which the owner of the socket listens to.
+      socket.on('error', () => {});
+      if (error === undefined) {
+        resolve(socket);
+        return;
+      }
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = () => settle(new Error(`no connection to ${host}:${port} in time`));
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', settle);
+    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle());
+    if (signal.aborted) onAbort();
+  });
+}
+
+/** The name in the certificate; an address has none. */
+function serverName(host: string): string {
+  return /^[\d.]+$|:/.test(host) ? '' : host;
+}
