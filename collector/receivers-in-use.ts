@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { bundledRulesPath } from '../rules/files.ts';
 import type { RuleSelection } from '../rules/index.ts';
@@ -14,7 +14,11 @@ import type { AuditCollectorOptions } from './engine/audit-collector.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
 import type { CollectorOptions } from './engine/messages.ts';
 import { ShikraError } from './errors.ts';
+import type { AuditWebhookOptions } from './sources/k8s-audit/index.ts';
 
+type WebhookConfig = NonNullable<K8sAuditReceiverConfig['webhook']>;
+
+const WEBHOOK = 'receivers.k8s_audit.webhook';
 const POSITIONS_FILE = 'k8s_audit.positions.json';
 const IN_MEMORY = ':memory:';
 
@@ -68,7 +72,42 @@ export class ReceiversInUse {
       maxEventBytes: config.max_event_size,
       ruleMatching: config.rule_matching,
       positionsFile: config.positions_file ?? besideStore(this.#config.service.store.path),
+      webhook: config.webhook && this.#webhook(config.webhook),
     };
+  }
+
+  #webhook({ tls, bearer_token_file, max_batch_size, ...rest }: WebhookConfig): AuditWebhookOptions {
+    return {
+      ...rest,
+      maxBatchBytes: max_batch_size,
+      bearerToken: bearer_token_file && this.#token(bearer_token_file),
+      tls: tls && {
+        cert: this.#read('tls.cert_file', tls.cert_file),
+        key: this.#read('tls.key_file', tls.key_file),
+        ca: tls.client_ca_file === undefined ? undefined : this.#read('tls.client_ca_file', tls.client_ca_file),
+      },
+    };
+  }
+
+  #token(file: string): string {
+    const token = this.#read('bearer_token_file', file).toString().trim();
+    if (token === '')
+      throw new ShikraError('CONFIG_INVALID', `${WEBHOOK}.bearer_token_file: expected a token, got an empty file`);
+    return token;
+  }
+
+  #read(key: string, file: string): Buffer {
+    try {
+      return readFileSync(resolve(this.#folder, file));
+    } catch (error) {
+      throw new ShikraError('CONFIG_INVALID', `${WEBHOOK}.${key}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Where relative paths start. */
+  get #folder(): string {
+    const { file } = this.#config;
+    return file === undefined ? process.cwd() : dirname(resolve(file));
   }
 
   /** A folder that does not exist is empty; a file that does not exist is a mistake that loading reports. */
@@ -91,11 +130,8 @@ export class ReceiversInUse {
     return this.#ruleFiles(this.audit?.config.rules_files ?? this.kernel?.config.rules_files);
   }
 
-  /** Relative to the configuration file. */
   #ruleFiles(files: readonly string[] = DEFAULT_RULES_FILES): string[] {
-    const { file } = this.#config;
-    const from = file === undefined ? process.cwd() : dirname(resolve(file));
-    return files.map((path) => (path === BUNDLED_RULES ? bundledRulesPath() : resolve(from, path)));
+    return files.map((path) => (path === BUNDLED_RULES ? bundledRulesPath() : resolve(this.#folder, path)));
   }
 }
 

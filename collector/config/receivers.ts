@@ -66,41 +66,84 @@ export const kernelReceiverSchema = z.strictObject({
 
 export type KernelReceiverConfig = z.infer<typeof kernelReceiverSchema>;
 
-export const k8sAuditReceiverSchema = z.strictObject({
-  files: z
-    .array(z.string().min(1))
+const webhookSchema = z.strictObject({
+  host: z
+    .string()
     .min(1)
-    .describe(
-      "Audit logs of API servers on this machine, one JSON event a line (kube-apiserver's `--audit-log-path`). Each is followed over rotation and restarts; one that does not exist yet is waited for.",
-    ),
-  start_at: z
-    .enum(['end', 'beginning'])
-    .default('end')
-    .describe(
-      'Where a log is begun that was never read before. Afterwards it is gone on with where it was left. One that appears while the agent runs is read from its beginning.',
-    ),
-  positions_file: z
+    .default('127.0.0.1')
+    .describe('The address to listen on. 0.0.0.0 for API servers on other machines: then let nobody else in.'),
+  port: z.int().min(0).max(65_535).default(9765).describe('The port to listen on; 0 takes a free one.'),
+  path: z
+    .string()
+    .regex(/^\/[^?#\s]*$/, 'expected a path such as /k8s-audit')
+    .default('/k8s-audit')
+    .describe('The path that is posted to.'),
+  max_batch_size: bytes()
+    .prefault('12MiB')
+    .describe('A larger batch is refused. 20 % above what API servers send unless told otherwise.'),
+  bearer_token_file: z
     .string()
     .min(1)
     .optional()
-    .describe(
-      'Where is kept how far each log was read. Default: `k8s_audit.positions.json` in the folder of `service.store.path`; with a store in memory, nowhere.',
-    ),
-  max_event_size: bytes()
-    .prefault('4MiB')
-    .describe(
-      'A longer event is left out, counted and told. Events of this size keep others waiting while they are read.',
-    ),
-  rules_files: rulesFiles
+    .describe('A file with the token that a sender must show (`token` of the user in its kubeconfig).'),
+  tls: z
+    .strictObject({
+      cert_file: z.string().min(1).describe('The certificate that is shown, with its chain, as PEM.'),
+      key_file: z.string().min(1).describe('Its key, as PEM.'),
+      client_ca_file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('Only senders with a certificate of one of these authorities are let in, as PEM.'),
+    })
     .optional()
-    .describe(
-      'As for `kernel`: rules on other events are left aside. Default: those of the `kernel` receiver, if one is in use, else `[bundled, /etc/shikra/rules.d]`.',
-    ),
-  rules: ruleChoices
-    .optional()
-    .describe('Switches rules on and off, as for `kernel`. Default: as the `kernel` receiver in use says, else none.'),
-  rule_matching: ruleMatching,
+    .describe('Speaks HTTPS. The files are read at the start.'),
 });
+
+export const k8sAuditReceiverSchema = z
+  .strictObject({
+    files: z
+      .array(z.string().min(1))
+      .default([])
+      .describe(
+        "Audit logs of API servers on this machine, one JSON event a line (kube-apiserver's `--audit-log-path`). Each is followed over rotation and restarts; one that does not exist yet is waited for.",
+      ),
+    webhook: webhookSchema
+      .optional()
+      .describe(
+        'Takes the batches that API servers send (`--audit-webhook-config-file`). `webhook: {}` for the defaults.',
+      ),
+    start_at: z
+      .enum(['end', 'beginning'])
+      .default('end')
+      .describe(
+        'Where a log is begun that was never read before. Afterwards it is gone on with where it was left. One that appears while the agent runs is read from its beginning.',
+      ),
+    positions_file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Where is kept how far each log was read. Default: `k8s_audit.positions.json` in the folder of `service.store.path`; with a store in memory, nowhere.',
+      ),
+    max_event_size: bytes()
+      .prefault('4MiB')
+      .describe(
+        'A longer event is left out, counted and told. Events of this size keep others waiting while they are read.',
+      ),
+    rules_files: rulesFiles
+      .optional()
+      .describe(
+        'As for `kernel`: rules on other events are left aside. Default: those of the `kernel` receiver, if one is in use, else `[bundled, /etc/shikra/rules.d]`.',
+      ),
+    rules: ruleChoices
+      .optional()
+      .describe(
+        'Switches rules on and off, as for `kernel`. Default: as the `kernel` receiver in use says, else none.',
+      ),
+    rule_matching: ruleMatching,
+  })
+  .refine(({ files, webhook }) => files.length > 0 || webhook !== undefined, 'expected `files`, `webhook` or both');
 
 export type K8sAuditReceiverConfig = z.infer<typeof k8sAuditReceiverSchema>;
 

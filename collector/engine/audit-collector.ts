@@ -7,6 +7,9 @@ import {
   type AuditEvent,
   AuditParser,
   type AuditProblem,
+  AuditWebhook,
+  type AuditWebhookOptions,
+  type BatchOutcome,
   FileTail,
   Positions,
   type TailChunk,
@@ -28,6 +31,7 @@ export interface AuditCollectorOptions {
   readonly ruleMatching: 'first' | 'all';
   /** Where positions are kept; undefined keeps them in memory. */
   readonly positionsFile: string | undefined;
+  readonly webhook: AuditWebhookOptions | undefined;
 }
 
 export interface AuditSink {
@@ -60,6 +64,7 @@ export class AuditCollector {
   readonly #stop = new AbortController();
   /** Files that cannot be read, with the reason. */
   readonly #troubles = new Map<string, string>();
+  readonly #webhook: AuditWebhook | undefined;
   #sink: AuditSink | undefined;
   #problems: ProblemLog | undefined;
   #loops: Promise<unknown> = Promise.resolve();
@@ -71,6 +76,8 @@ export class AuditCollector {
     this.warnings = warnings;
     this.#parser = new AuditParser({ maxBytes: options.maxEventBytes });
     this.#positions = new Positions(options.positionsFile);
+    this.#webhook =
+      options.webhook && new AuditWebhook(options.webhook, (text, sender) => this.#takeBatch(text, sender));
   }
 
   /**
@@ -92,12 +99,17 @@ export class AuditCollector {
     return { events: accepted, rejected, rules: this.#detector.stats };
   }
 
+  /** Where batches are taken, once it has begun; undefined without a webhook. */
+  get webhookUrl(): string | undefined {
+    return this.#webhook?.url;
+  }
+
   /** For `/readyz`. A file that cannot be read does not make the agent unready: a restart would help nobody. */
   get status(): string {
     return this.#troubles.size === 0 ? 'ok' : [...this.#troubles.values()].join('; ');
   }
 
-  /** Begins to read. Once. */
+  /** Begins to read. Once. @throws ShikraError ADDRESS_IN_USE */
   async begin(sink: AuditSink): Promise<void> {
     this.#sink = sink;
     this.#problems = new ProblemLog((message) => sink.logger.warn(message));
@@ -108,6 +120,7 @@ export class AuditCollector {
       sink.logger.error({ err: error }, `the positions in '${this.#options.positionsFile}' cannot be read: ${start}`);
     }
     this.#positions.keep(this.#options.files);
+    await this.#listen(sink.logger);
     const loops = [...this.#options.files.map((path) => this.#follow(path)), this.#savePositions()];
     this.#loops = Promise.all(loops).catch((error: unknown) => {
       if (!this.#stop.signal.aborted) sink.onDeath(error as Error);
@@ -124,9 +137,40 @@ export class AuditCollector {
   /** Ends what was begun with, writes the positions. Calling it twice is fine. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    await this.#webhook?.close();
     await this.#loops;
     this.#problems?.close();
     await this.#save();
+  }
+
+  async #listen(logger: Logger): Promise<void> {
+    const { webhook } = this.#options;
+    if (this.#webhook === undefined || webhook === undefined) return;
+    try {
+      await this.#webhook.listen();
+    } catch (error) {
+      const where = `${webhook.host}:${webhook.port} (receivers.k8s_audit.webhook): ${(error as Error).message}`;
+      throw new ShikraError('ADDRESS_IN_USE', where, { cause: error });
+    }
+    logger.info({ url: this.webhookUrl }, 'audit events are taken');
+    const isOpen = webhook.bearerToken === undefined && webhook.tls?.ca === undefined;
+    if (isOpen && !/^(127\.|::1$|localhost$)/.test(webhook.host))
+      logger.warn('whoever reaches the webhook can make events up: set bearer_token_file or tls.client_ca_file');
+  }
+
+  async #takeBatch(text: string, sender: string): Promise<BatchOutcome> {
+    await nextTurn(); // making text of a large body was a slice of its own
+    const { events, problems, rejected } = this.#parser.parse(text, '', this.#options.webhook!.maxBatchBytes);
+    const failures: AuditProblem[] = [];
+    for (const event of events) {
+      await this.#rest();
+      const failure = this.#detect(event);
+      if (failure !== undefined) failures.push(failure);
+    }
+    const all = [...problems, ...failures];
+    for (const problem of all) this.#problems!.tell([sender, problem.place], problem.message);
+    if (!this.#sink!.stored()) return 'unavailable';
+    return { accepted: events.length - failures.length, rejected: rejected + failures.length, problems: all };
   }
 
   async #follow(path: string): Promise<void> {

@@ -27,14 +27,14 @@ export function idleRules(
       (rule) => rule.enabled && rule.source === other && !files?.some((path) => holds(path, rule.place.file.path)),
     );
     if (idle.length === 0) return [];
-    const [count, they] = idle.length === 1 ? ['1 rule is', 'it is'] : [`${idle.length} rules are`, 'they are'];
-    const never = `${they} checked, and never ${idle.length === 1 ? 'fires' : 'fire'}`;
+    const one = idle.length === 1;
+    const count = one ? `1 rule for ${EVENTS[other]} is` : `${idle.length} rules for ${EVENTS[other]} are`;
     const receiver = `receivers.${RECEIVERS[other]}`;
     const why =
       files === undefined
-        ? `which no receiver brings: ${never}; add ${receiver} to the configuration to use them`
-        : `and stand in files that ${receiver} does not load: ${never}; name the files in ${receiver}.rules_files too`;
-    return [`${count} for ${EVENTS[other]}, ${why}`];
+        ? `no receiver brings these events; add ${receiver} to the configuration`
+        : `${receiver} does not load the files; name them in its rules_files`;
+    return [`${count} checked, and never ${one ? 'fires' : 'fire'}: ${why}`];
   });
 }
 

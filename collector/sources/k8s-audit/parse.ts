@@ -62,10 +62,13 @@ export class AuditParser {
     return { accepted: this.#accepted, rejected: { ...this.#rejected } };
   }
 
-  /** @param place of the text, for problems: `audit.log:17`; '' if there is nothing to say */
-  parse(text: string, place = ''): ParsedAudit {
+  /**
+   * @param place of the text, for problems: `audit.log:17`; '' if there is nothing to say
+   * @param maxBytes of this text
+   */
+  parse(text: string, place = '', maxBytes = this.#maxBytes): ParsedAudit {
     const found = new Findings(place, this.#rejected);
-    const value = this.#read(text, found);
+    const value = this.#read(text, maxBytes, found);
     if (value !== undefined) this.#take(value, '', found);
     return found;
   }
@@ -76,9 +79,9 @@ export class AuditParser {
     return { reason, message, place };
   }
 
-  #read(text: string, found: Findings): unknown {
-    if (isLarger(text, this.#maxBytes)) {
-      found.reject('too_large', '', `more than ${this.#maxBytes} bytes`);
+  #read(text: string, maxBytes: number, found: Findings): unknown {
+    if (isLarger(text, maxBytes)) {
+      found.reject('too_large', '', `more than ${maxBytes} bytes`);
       return undefined;
     }
     try {
