@@ -23,9 +23,15 @@ async function examine(file: string | undefined): Promise<Check[]> {
   return [
     ...checkHost(),
     ...(await checkProbe()),
-    ...checkContainers(),
     check,
-    ...(config === undefined ? [] : [...checkRings(config), ...checkStore(config), ...(await checkSinks(config))]),
+    ...(config === undefined
+      ? []
+      : [
+          ...(await checkContainers(config)),
+          ...checkRings(config),
+          ...checkStore(config),
+          ...(await checkSinks(config)),
+        ]),
   ];
 }
 

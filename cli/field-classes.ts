@@ -30,7 +30,7 @@ export const FIELD_CLASSES: readonly FieldClass[] = [
     name: 'container',
     description: 'the container of the process',
     sources: SYSCALL,
-    takes: /^container\.|^proc\.is_container_/,
+    takes: /^container\.|^proc\.is_container_|^shikra\.container\./,
   },
   { name: 'process', description: 'the process that caused the event', sources: SYSCALL, takes: /^(?:proc|thread)\./ },
   { name: 'user', description: 'the user of the process', sources: SYSCALL, takes: /^user\./ },

@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { components } from './components.ts';
 import type { Config } from './config/config.ts';
+import { ContainerEngines } from './containers/engines.ts';
 import { INTERNAL_RULES, internalDetection } from './detection/internal.ts';
 import type { AuditCollector } from './engine/audit-collector.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
@@ -118,6 +119,7 @@ class RunningAgent implements Agent {
   readonly #logger: Logger;
   readonly #receivers: ReceiversInUse;
   readonly #close: (code: 0 | ExitCode) => void;
+  #engines: ContainerEngines | undefined;
   readonly #reloaders: RulesReloader[] = [];
   /** Those in force, by the id of the receiver. */
   readonly #rules = new Map<string, readonly RuleLabels[]>();
@@ -158,17 +160,25 @@ class RunningAgent implements Agent {
   async #startKernel(): Promise<readonly string[]> {
     const [thread, kernel] = [this.#thread, this.#receivers.kernel];
     if (thread === undefined || kernel === undefined) return [];
+    this.#engines = new ContainerEngines({
+      sockets: kernel.config.containers,
+      metrics: this.#metrics,
+      logger: this.#logger,
+      onNews: (news) => thread.send({ type: 'container', news }),
+    });
     const ready = await thread.start({
       onDetections: (message) => {
-        for (const detection of message.detections) this.#pipeline.emit(detection);
+        for (const detection of message.detections) this.#pipeline.emit(detection, kernel.id);
         // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
         setImmediate(() => thread.send({ type: 'taken', count: message.detections.length }));
       },
       onStats: (message) => this.#pipeline.loss(message.stats),
+      onContainersWanted: ({ requests }) => this.#engines?.ask(requests),
       onDeath: (error) => void this.#die(error),
     });
     this.#declareRules(kernel.id, ready.rules);
     this.#metrics.declareEventTypes(ready.eventTypes);
+    this.#engines.start();
     this.#addReloader(kernel.id, thread, () => this.#receivers.kernelRules());
     return ready.warnings;
   }
@@ -182,7 +192,7 @@ class RunningAgent implements Agent {
     this.#metrics.recordAuditStats(audit.stats);
     this.#addReloader(receiver.id, audit, () => this.#receivers.auditRules());
     await audit.begin({
-      emit: (detection) => this.#pipeline.emit(detection),
+      emit: (detection) => this.#pipeline.emit(detection, receiver.id),
       stored: () => !store.failing && store.flush(),
       onDeath: (error) => void this.#die(error),
       logger: this.#logger.child({ component: receiver.id }),
@@ -288,6 +298,7 @@ class RunningAgent implements Agent {
 
   /** An exporter may take as long again to shut down as it had for delivering. */
   #deliver(limitMillis: number): Promise<void> {
+    this.#engines?.close();
     return this.#pipeline.shutdown(limitMillis / 2);
   }
 }

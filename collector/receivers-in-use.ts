@@ -10,6 +10,7 @@ import {
   type K8sAuditReceiverConfig,
   type KernelReceiverConfig,
 } from './config/receivers.ts';
+import { findSockets } from './containers/sockets.ts';
 import type { AuditCollectorOptions } from './engine/audit-collector.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
 import type { CollectorOptions } from './engine/messages.ts';
@@ -62,6 +63,8 @@ export class ReceiversInUse {
       cpusPerRing: config.cpus_per_ring,
       processTableEntries: config.process_table_entries,
       captureEnv: config.capture_env,
+      hasContainerEngines: findSockets(config.containers).length > 0,
+      containerHoldMillis: config.containers.hold,
     };
   }
 

@@ -77,6 +77,8 @@ make|make|make|make
 test_needs='
 busybox|busybox-static|busybox|busybox
 runc|runc|runc|runc
+containerd|containerd|containerd|containerd
+dockerd|docker.io|moby-engine|docker
 logrotate|logrotate|logrotate|logrotate
 '
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { containersConfigSchema } from '../containers/config.ts';
 import { bytes } from '../pipeline/units.ts';
 import type { ComponentRegistry } from './component.ts';
 
@@ -62,6 +63,9 @@ export const kernelReceiverSchema = z.strictObject({
     .describe(
       'Names of environment variables whose values are recorded when a process starts (`proc.env`). None by default: they often hold secrets.',
     ),
+  containers: containersConfigSchema
+    .prefault({})
+    .describe('How the names of containers and pods are found: container engines are asked at their sockets.'),
 });
 
 export type KernelReceiverConfig = z.infer<typeof kernelReceiverSchema>;

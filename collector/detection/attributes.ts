@@ -239,11 +239,16 @@ function addRest(
   }
 }
 
+/** OpenTelemetry has a name for every label; the key stands as it is. */
+const LABEL = /^(container|k8s\.pod)\.label(?:\.(?=.)|\[)(.+?)\]?$/;
+
 const restNames = new Map<string, string>();
 
 function restName(field: string): string {
   const known = restNames.get(field);
   if (known !== undefined) return known;
+  const [, of, label] = LABEL.exec(field) ?? [];
+  if (label !== undefined) return `${of}.label.${label}`;
   const readable = field.replace(/\[([^\]]*)\]/g, '.$1').toLowerCase();
   const clean = readable
     .replace(/[^a-z0-9_.]+/g, '_')

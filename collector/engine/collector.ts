@@ -1,16 +1,19 @@
 import { hostname } from 'node:os';
 import type { CheckedRule, CompiledRule } from '../../rules/runtime.ts';
+import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
 import { formatTime, nowNanos } from '../detection/time.ts';
 import { uuidv7 } from '../detection/uuid.ts';
 import { ShikraError } from '../errors.ts';
+import type { ContainerRequest } from '../event/container-table.ts';
 import type { EventView } from '../sources/kernel/event-view.ts';
-import { Evidence, KernelFields } from '../sources/kernel/fields/index.ts';
+import { Evidence, KernelFields, METADATA_FIELD } from '../sources/kernel/fields/index.ts';
 import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
-import type { CollectorStats } from '../telemetry/collector-stats.ts';
+import { type CollectorStats, MISSING_REASONS, type MissingReason } from '../telemetry/collector-stats.ts';
 import { Engine, type EngineOptions } from './engine.ts';
+import { HeldBack } from './held-back.ts';
 import { LatencyHistogram } from './latency.ts';
 import { type RulesThread, readRulesIn } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
@@ -37,6 +40,9 @@ export class Collector {
   readonly #send: (message: FromCollector) => void;
   readonly #hostname = hostname();
   readonly #latency = new LatencyHistogram();
+  readonly #heldBack: HeldBack;
+  /** Detections without metadata of their container, by why. */
+  readonly #missing = new Map<MissingReason, number>(MISSING_REASONS.map((reason) => [reason, 0]));
   readonly #onMatch = (rule: CompiledRule<EventView>, event: EventView): void => this.#detect(rule, event);
   #pending: Detection[] = [];
   #credit = CREDIT;
@@ -64,6 +70,14 @@ export class Collector {
       timeNs: (event) => event.u64(HEADER.time_ns),
     };
     this.#engine = new Engine({ ...this.#engineOptions, rules });
+    this.#heldBack = new HeldBack({
+      containers: source.containers,
+      holdMillis: options.containerHoldMillis,
+      engine: () => this.#engine,
+      evaluate: (event) => this.#engine.evaluate(event, this.#onMatch),
+      hasRoom: () => this.#pending.length < this.#credit,
+      onDue: () => this.#planTurn(),
+    });
   }
 
   /**
@@ -77,7 +91,8 @@ export class Collector {
     send: (message: FromCollector) => void,
   ): Promise<Collector> {
     const reading = readRulesIn(rulesThread, options);
-    const source = new KernelSource(options);
+    const onContainerWanted = gathered<ContainerRequest>((requests) => send({ type: 'wanted', requests }));
+    const source = new KernelSource({ ...options, onContainerWanted });
     try {
       source.load(new Set());
       const read = await reading;
@@ -95,6 +110,16 @@ export class Collector {
   taken(count: number): void {
     this.#credit += count;
     this.#planTurn();
+  }
+
+  /** A container engine told something. What waited for it goes on. */
+  hear(news: ContainerNews): void {
+    const { containers } = this.#source;
+    if (news.type === 'engines') containers.engines(news.present);
+    else if (news.type === 'known') containers.apply(news.metadata);
+    else if (news.type === 'gone') containers.remove(news.request);
+    else containers.unknown(news.request);
+    if (this.#heldBack.isWaiting) this.#planTurn();
   }
 
   sendStats(): void {
@@ -150,7 +175,7 @@ export class Collector {
     this.#source.want(wantedBy(this.#engine));
     this.#source.rehearse((event) => this.#engine.rehearse(event));
     this.#source.start(
-      (event) => this.#engine.evaluate(event, this.#onMatch),
+      (event) => this.#see(event),
       () => this.#turn(),
     );
     this.#ticker = setInterval(() => this.#source.tick(), TICK_MILLIS);
@@ -162,10 +187,16 @@ export class Collector {
     });
   }
 
+  #see(event: EventView): void {
+    if (event.process.image.container.pending || this.#heldBack.isWaiting) this.#heldBack.see(event);
+    else this.#engine.evaluate(event, this.#onMatch);
+  }
+
   /** Drains for a while, then lets messages in. Without credit it waits: taken() goes on. */
   #turn(): void {
     this.#turnPlanned = false;
     if (this.#ended || this.#credit <= 0) return;
+    this.#heldBack.release();
     const more = this.#source.drain();
     this.#flush();
     if (this.#stopAt !== undefined && (this.#source.waitingBytes === 0 || performance.now() > this.#stopAt))
@@ -176,6 +207,8 @@ export class Collector {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#heldBack.releaseAll();
+    this.#flush();
     this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
     this.#source.close();
     this.#stopped.resolve();
@@ -198,6 +231,9 @@ export class Collector {
     const nanos = this.#source.clock.wallNs(event.u64(HEADER.time_ns));
     const now = nowNanos();
     const { output, fields } = rule.render(event);
+    const evidence = this.#evidence.of(event);
+    const missing = evidence[METADATA_FIELD] as MissingReason | undefined;
+    if (missing !== undefined) this.#missing.set(missing, this.#missing.get(missing)! + 1);
     this.#pending.push({
       uuid: uuidv7(now),
       time: formatTime(nanos),
@@ -209,7 +245,7 @@ export class Collector {
       hostname: this.#hostname,
       output,
       output_fields: { 'evt.time': nanos, ...fields },
-      evidence: this.#evidence.of(event),
+      evidence,
       description: rule.description,
       ruleset: rule.ruleset,
     });
@@ -226,8 +262,26 @@ export class Collector {
       ...this.#source.stats(),
       ...this.#totals.with(this.#engine),
       latency: this.#latency.snapshot(),
+      containers: {
+        ...this.#source.containers.count(),
+        held: this.#heldBack.outcomes,
+        detectionsWithout: Object.fromEntries(this.#missing) as Record<MissingReason, number>,
+        looksWithout: this.#source.containers.missed,
+      },
     };
   }
+}
+
+/** Makes one message of what is asked for within a turn. */
+function gathered<T>(send: (items: readonly T[]) => void): (item: T) => void {
+  let items: T[] = [];
+  return (item) => {
+    if (items.push(item) > 1) return;
+    setImmediate(() => {
+      send(items);
+      items = [];
+    });
+  };
 }
 
 function wantedBy(engine: Engine<EventView>): ReadonlySet<string> {

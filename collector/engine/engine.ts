@@ -18,6 +18,9 @@ export interface SpelledEvent {
   spelling: number;
 }
 
+/** What an event comes to: no rule matches; a rule about this event alone does; a rule over several events is concerned. */
+export type Foresight = 'nothing' | 'detect' | 'remember';
+
 export type OnMatch<E> = (rule: CompiledRule<E>, event: E) => void;
 
 export interface EngineOptions<E> {
@@ -115,6 +118,27 @@ export class Engine<E extends SpelledEvent> {
   rehearse(event: E): void {
     const evaluator = this.#evaluators[event.type];
     if (evaluator !== undefined) this.#firstMatch(evaluator, event, 0);
+  }
+
+  /** True if there are rules over several events. */
+  get hasMemory(): boolean {
+    return this.#hasMemory;
+  }
+
+  /** What {@link evaluate} would do about an event, without doing it. Asks for every field that it would ask for. */
+  foresee(event: E): Foresight {
+    const evaluator = this.#evaluators[event.type];
+    let foresight: Foresight = 'nothing';
+    if (evaluator === undefined) return foresight;
+    const { singleCount } = this.ruleset;
+    let index = this.#firstMatch(evaluator, event, 0);
+    while (index >= 0) {
+      if (index >= singleCount) foresight = 'remember';
+      else if (foresight === 'nothing') foresight = 'detect';
+      if (!this.#all && !this.#hasMemory) break;
+      index = this.#firstMatch(evaluator, event, this.#all ? index + 1 : Math.max(index + 1, singleCount));
+    }
+    return foresight;
   }
 
   /** Evaluates the rules on one event; allocates nothing unless one matches. */

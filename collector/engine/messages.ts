@@ -1,7 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
 import type { Priority } from '../detection/priority.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { ContainerRequest } from '../event/container-table.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import type { RulesRequest } from './load-rules.ts';
 import type { ReloadOutcome } from './reloader.ts';
@@ -13,6 +15,10 @@ export interface CollectorOptions extends RulesRequest {
   readonly cpusPerRing: number;
   readonly processTableEntries: number;
   readonly captureEnv: readonly string[];
+  /** Whether there is a container engine to ask. */
+  readonly hasContainerEngines: boolean;
+  /** How long an event waits for the metadata of its container. */
+  readonly containerHoldMillis: number;
 }
 
 export interface LoadedRule {
@@ -31,6 +37,8 @@ export type FromCollector =
     }
   | { readonly type: 'detections'; readonly detections: readonly Detection[] }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
+  /** Containers that the engines are to be asked about. */
+  | { readonly type: 'wanted'; readonly requests: readonly ContainerRequest[] }
   /** The answer to `adopt`. */
   | { readonly type: 'adopted'; readonly outcome: ReloadOutcome }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly detail: string }
@@ -44,6 +52,8 @@ export type ToCollector =
   /** So many detections have been taken over: the collector sends on credit, and waits when it has none left. */
   | { readonly type: 'taken'; readonly count: number }
   | { readonly type: 'stats' }
+  /** What a container engine told. */
+  | { readonly type: 'container'; readonly news: ContainerNews }
   /** New rules come out of the port, or why there are none. */
   | { readonly type: 'adopt'; readonly port: MessagePort }
   /** Detaches and works through what is in the rings, for so long at most. */

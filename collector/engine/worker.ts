@@ -34,6 +34,9 @@ port.on('message', (message: ToCollector) => {
     case 'stats':
       collector?.sendStats();
       break;
+    case 'container':
+      collector?.hear(message.news);
+      break;
     case 'adopt':
       message.port.once('message', (rules: ReadRules) => {
         message.port.close();

@@ -1,15 +1,22 @@
 export interface ContainerName {
-  /** All 64 hexadecimal digits. */
+  /** All 64 hexadecimal digits; LXC's and BPM's own names. */
   readonly id: string;
-  /** `docker`, `containerd`, `cri-o`, `podman`, `nerdctl`; absent where the layout is used by several. */
+  /** `docker`, `containerd`, `cri-o`, `podman`, `nerdctl`, `lxc`, `libvirt-lxc`, `bpm`; absent where the layout is used by several. */
   readonly runtime?: string;
+}
+
+/** A name that may be a container's or anything else's: only a runtime can tell. */
+export interface ContainerCandidate {
+  readonly id: string;
+  /** containerd's namespace, where the path has one. */
+  readonly namespace?: string;
 }
 
 const ID = '([0-9a-f]{64})';
 
 /**
  * How container runtimes name the cgroup of a container (Falco's matchers, with the runtime where the prefix tells it). A name of other
- * length, or under no known layout, is the host's: a wrong container id is worse than none.
+ * length, or under no known layout, is the host's unless a runtime says otherwise: a wrong container id is worse than none.
  */
 const LAYOUTS: readonly (readonly [runtime: string | undefined, pattern: RegExp])[] = [
   ['podman', new RegExp(`/libpod-(?:payload-)?${ID}(?:\\.scope)?(?:/container)?$`)],
@@ -21,6 +28,13 @@ const LAYOUTS: readonly (readonly [runtime: string | undefined, pattern: RegExp]
   ['nerdctl', new RegExp(`/nerdctl-${ID}\\.scope$`)],
   // cgroupfs driver of kubelet, containerd's namespaces and others: the id alone is the folder's name.
   [undefined, new RegExp(`/(?:kubepods[^/]*(?:/[^/]+)*|default|k8s\\.io|moby|ecs/[^/]+|garden)/${ID}$`)],
+  ['lxc', /\/lxc(?:\.payload)?\/([^/]+)$/],
+  ['lxc', /\/lxc\.payload\.([^/]+)$/],
+  ['libvirt-lxc', /\/([^/]+)\.libvirt-lxc$/],
+  // systemd writes a hyphen of a name as \x2d: machine-lxc\x2dPID\x2dNAME.scope
+  ['libvirt-lxc', /-lxc\\x2d(?:\d+\\x2d)?([^/]+)\.scope(?:\/libvirt)?$/],
+  ['libvirt-lxc', /\/libvirt\/lxc\/([^/]+)$/],
+  ['bpm', /\/bpm-([A-Za-z0-9._-]+)\.scope$/],
 ];
 
 /** The container that a cgroup path belongs to. Processes of a container may sit in cgroups of their own below it. */
@@ -39,4 +53,19 @@ function match(path: string): ContainerName | undefined {
     if (id !== undefined) return { id, ...(runtime !== undefined && { runtime }) };
   }
   return undefined;
+}
+
+/** A runtime may be told to put containers below any cgroup (`docker run --cgroup-parent`). */
+const BARE_ID = new RegExp(`^.*/${ID}(?:/|$)`);
+/** containerd without systemd: `/NAMESPACE/ID`, where both are any text. */
+const NAMESPACED = /^\/([A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*)\/([A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*)(?:\/|$)/;
+const UNIT = /\.(?:service|slice|scope|mount|socket)$/;
+
+/** What a runtime has to be asked about, of a path that {@link containerOf} knows nothing of. */
+export function candidateOf(cgroupPath: string): ContainerCandidate | undefined {
+  const id = BARE_ID.exec(cgroupPath)?.[1];
+  if (id !== undefined) return { id };
+  const [, namespace, name] = NAMESPACED.exec(cgroupPath) ?? [];
+  if (namespace === undefined || name === undefined || UNIT.test(namespace) || UNIT.test(name)) return undefined;
+  return { id: name, namespace };
 }

@@ -50,7 +50,26 @@ export interface CollectorStats {
   };
   /** From kernel time of an event to its detection leaving the collector thread; counts per bucket, not cumulated, one more than bounds. */
   readonly latency: { readonly counts: readonly number[]; readonly sumSeconds: number };
+  /** Of a source that knows containers. */
+  readonly containers?: {
+    /** Running now, with metadata and without. */
+    readonly known: number;
+    readonly missing: number;
+    /** Events that waited for the metadata of a container. */
+    readonly held: Readonly<Record<HeldOutcome, number>>;
+    readonly detectionsWithout: Readonly<Record<MissingReason, number>>;
+    /** Times that a condition or an output asked for metadata that was not there. */
+    readonly looksWithout: number;
+  };
 }
+
+/** Why there is no metadata of a container: it did not come in time, no engine has the container, there is no engine to ask. */
+export const MISSING_REASONS = ['late', 'unknown', 'unreachable'] as const;
+export type MissingReason = (typeof MISSING_REASONS)[number];
+
+/** How waiting for it ended: with it; no engine has the container; the time was over; newer events needed the room. */
+export const HELD_OUTCOMES = ['known', 'unknown', 'timeout', 'no_room'] as const;
+export type HeldOutcome = (typeof HELD_OUTCOMES)[number];
 
 /** Why a part of the audit log was no event: no JSON, too long, nested too deeply, something else, without a time; not readable; or the rules failed on it. */
 export const AUDIT_REJECTIONS = [

@@ -107,6 +107,42 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: [],
   },
+  containers: {
+    name: 'shikra_containers',
+    help: 'Containers that are known of, by whether their metadata is known: known, missing.',
+    type: 'gauge',
+    labels: ['metadata'],
+  },
+  containerEngines: {
+    name: 'shikra_container_engines',
+    help: 'Container engines that answer, by kind.',
+    type: 'gauge',
+    labels: ['engine'],
+  },
+  containerLookups: {
+    name: 'shikra_container_lookups_total',
+    help: 'Questions to container engines about containers in which something happened before the engine told of them, by outcome: found, not_found, failed (no answer).',
+    type: 'counter',
+    labels: ['engine', 'outcome'],
+  },
+  containerHeld: {
+    name: 'shikra_container_held_events_total',
+    help: 'Events that waited for the metadata of their container, by how that ended: known, unknown (no engine has the container), timeout, no_room.',
+    type: 'counter',
+    labels: ['outcome'],
+  },
+  containerDetectionsWithout: {
+    name: 'shikra_container_detections_without_metadata_total',
+    help: 'Detections in containers without their metadata, by why: late, unknown (no engine has the container), unreachable (no engine to ask).',
+    type: 'counter',
+    labels: ['reason'],
+  },
+  containerLooksWithout: {
+    name: 'shikra_container_checks_without_metadata_total',
+    help: 'Times that a condition or an output asked for metadata of a container that was not there: such a check is false.',
+    type: 'counter',
+    labels: [],
+  },
   processorDropped: {
     name: 'shikra_processor_dropped_total',
     help: 'Detections that a processor did not pass on, by reason.',

@@ -6,7 +6,9 @@ import {
   type CollectorStats,
   DROP_REASONS,
   EVENT_CLASSES,
+  HELD_OUTCOMES,
   LATENCY_BUCKETS_SECONDS,
+  MISSING_REASONS,
   type RuleStats,
 } from './collector-stats.ts';
 import { CumulativeHistogram } from './cumulative-histogram.ts';
@@ -121,6 +123,9 @@ function initialise(metrics: Counters & Gauges): void {
   for (const outcome of STORE_OUTCOMES) metrics.storeRecords.inc({ outcome }, 0);
   for (const operation of ['write', 'read', 'retention']) metrics.storeErrors.inc({ operation }, 0);
   for (const outcome of ['success', 'failure']) metrics.rulesReload.inc({ outcome }, 0);
+  for (const metadata of ['known', 'missing']) metrics.containers.set({ metadata }, 0);
+  for (const outcome of HELD_OUTCOMES) metrics.containerHeld.inc({ outcome }, 0);
+  for (const reason of MISSING_REASONS) metrics.containerDetectionsWithout.inc({ reason }, 0);
 }
 
 /** Turns the cumulative counts of one receiver into steps of counters. */
@@ -158,6 +163,21 @@ class StatsRecorder {
     metrics.processTableMissed.inc(this.#step('missed', missed));
     const buckets = stats.latency.counts.map((count, index) => this.#step(`latency ${index}`, count));
     metrics.detectionLatency.add(buckets, this.#step('latency sum', stats.latency.sumSeconds));
+    if (stats.containers !== undefined) this.#recordContainers(stats.containers);
+  }
+
+  #recordContainers(stats: NonNullable<CollectorStats['containers']>): void {
+    const metrics = this.#metrics;
+    metrics.containers.set({ metadata: 'known' }, stats.known);
+    metrics.containers.set({ metadata: 'missing' }, stats.missing);
+    for (const outcome of HELD_OUTCOMES)
+      metrics.containerHeld.inc({ outcome }, this.#step(`held ${outcome}`, stats.held[outcome]));
+    for (const reason of MISSING_REASONS)
+      metrics.containerDetectionsWithout.inc(
+        { reason },
+        this.#step(`without ${reason}`, stats.detectionsWithout[reason]),
+      );
+    metrics.containerLooksWithout.inc(this.#step('looks without', stats.looksWithout));
   }
 
   recordAudit({ events, rejected, rules }: AuditStats): void {

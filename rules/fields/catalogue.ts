@@ -1,4 +1,4 @@
-import { CONTAINER_FIELDS, K8S_FIELDS } from './container.ts';
+import { CONTAINER_FIELDS, K8S_FIELDS, METADATA_FIELD } from './container.ts';
 import { EVT_FIELDS, PATH_ARGUMENTS } from './evt.ts';
 import { FD_FIELDS } from './fd.ts';
 import { type FieldDefinition, field } from './field.ts';
@@ -20,6 +20,7 @@ export const FIELDS: ReadonlyMap<string, FieldDefinition> = new Map(
     ...USER_FIELDS,
     ...CONTAINER_FIELDS,
     ...K8S_FIELDS,
+    METADATA_FIELD,
     ...K8S_AUDIT_FIELDS,
     ...JSON_FIELDS,
     field(COUNT_FIELD, 'UINT64', 'in outputs: how many matches a rule with a threshold counted; 1 for other rules'),

@@ -15,12 +15,12 @@ export const CONTAINER_FIELDS = [
   field('container.type', 'CHARBUF', 'container runtime: docker, containerd, cri-o, podman, ...'),
   field('container.privileged', 'BOOL', 'the container is privileged'),
   field('container.mounts', 'CHARBUF', 'mounts as source:dest:mode:rdrw:propagation joined by commas'),
-  field('container.mount', 'CHARBUF', 'one mount, by number or source', MOUNT),
-  field('container.mount.source', 'CHARBUF', 'source of a mount, by number or destination', MOUNT),
-  field('container.mount.dest', 'CHARBUF', 'destination of a mount, by number or source', MOUNT),
-  field('container.mount.mode', 'CHARBUF', 'mode of a mount, by number or source', MOUNT),
-  field('container.mount.rdwr', 'CHARBUF', 'whether a mount is writable, by number or source', MOUNT),
-  field('container.mount.propagation', 'CHARBUF', 'propagation of a mount, by number or source', MOUNT),
+  field('container.mount', 'CHARBUF', 'one mount, by number or by its source: a glob', MOUNT),
+  field('container.mount.source', 'CHARBUF', 'source of a mount, by number or by its destination: a glob', MOUNT),
+  field('container.mount.dest', 'CHARBUF', 'destination of a mount, by number or by its source: a glob', MOUNT),
+  field('container.mount.mode', 'CHARBUF', 'mode of a mount, by number or by its source: a glob', MOUNT),
+  field('container.mount.rdwr', 'CHARBUF', 'whether a mount is writable, by number or by its source: a glob', MOUNT),
+  field('container.mount.propagation', 'CHARBUF', 'propagation of a mount, by number or by its source: a glob', MOUNT),
   field('container.healthcheck', 'CHARBUF', 'health check of the container'),
   field('container.liveness_probe', 'CHARBUF', 'liveness probe of the container'),
   field('container.readiness_probe', 'CHARBUF', 'readiness probe of the container'),
@@ -37,6 +37,13 @@ export const CONTAINER_FIELDS = [
   field('proc.is_container_liveness_probe', 'BOOL', 'the process is the liveness probe of its container'),
   field('proc.is_container_readiness_probe', 'BOOL', 'the process is the readiness probe of its container'),
 ];
+
+/** Whether the fields that only a container engine tells are known. */
+export const METADATA_FIELD = field(
+  'shikra.container.metadata',
+  'CHARBUF',
+  'whether the engine told of the container: known, late, unknown, unreachable',
+);
 
 /** Fields of the Kubernetes objects that a container belongs to. */
 export const K8S_FIELDS = [

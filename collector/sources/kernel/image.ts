@@ -1,12 +1,10 @@
 import { Verdicts } from '../../../rules/runtime.ts';
-import { containerOf } from '../../event/container.ts';
+import { type Container, type ContainerTable, HOST_CONTAINER } from '../../event/container-table.ts';
 import { HEADER, PROCESS } from './layout.ts';
 import type { Memory } from './memory.ts';
 
 /** TASK_COMM_LEN (linux/sched.h). */
 const COMM_BYTES = 16;
-/** Falco's name for what is in no container. */
-const HOST = 'host';
 const SLOTS = 1024;
 /** Records longer than this are not remembered: an image of theirs is made anew each time. */
 const MOST_WORDS = 512;
@@ -26,8 +24,7 @@ export interface Image {
   readonly env: readonly string[];
   readonly cwd: string | undefined;
   readonly cgroup: string | undefined;
-  /** All digits, or `host`. */
-  readonly containerId: string;
+  readonly container: Container;
   /** Real ones; the effective ones are in each event. */
   readonly uid: number;
   readonly gid: number;
@@ -46,8 +43,8 @@ export interface Image {
   /** Bits for the strings that could not be read, or were cut: as in the record. */
   readonly unreadable: number;
   readonly truncated: number;
-  /** What rules decided about it. */
-  readonly verdicts: Verdicts;
+  /** What rules decided about it; undefined as long as it may still turn out to be in a container. */
+  verdicts: Verdicts | undefined;
 }
 
 /** Of a process of which nothing is known. */
@@ -60,7 +57,7 @@ export const NO_IMAGE: Image = {
   env: [],
   cwd: undefined,
   cgroup: undefined,
-  containerId: HOST,
+  container: HOST_CONTAINER,
   uid: 0,
   gid: 0,
   loginuid: 0xffffffff,
@@ -88,13 +85,20 @@ const SHARED_PARTS = [
 /** Gives the image of a process record; one that was seen lately is found by the record's words, without decoding it. Of fixed size. */
 export class ImageCache {
   readonly #captureEnv: ReadonlySet<string>;
+  readonly #containers: ContainerTable;
   readonly #keys: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(SLOTS);
   readonly #images: Image[] = new Array<Image>(SLOTS).fill(NO_IMAGE);
   readonly #key = new Uint32Array(MOST_WORDS);
 
   /** @param captureEnv names of the environment variables to keep */
-  constructor(captureEnv: ReadonlySet<string>) {
+  constructor(captureEnv: ReadonlySet<string>, containers: ContainerTable) {
     this.#captureEnv = captureEnv;
+    this.#containers = containers;
+  }
+
+  /** Those that are remembered. */
+  all(): readonly Image[] {
+    return this.#images;
   }
 
   of(memory: Memory, at: number): Image {
@@ -107,7 +111,7 @@ export class ImageCache {
     if (known !== undefined && known.length === words) {
       let i = 0;
       while (i < words && known[i] === this.#key[i]) i++;
-      if (i === words) return this.#images[slot]!;
+      if (i === words && !this.#images[slot]!.container.forgotten) return this.#images[slot]!;
     }
     const image = this.#decode(memory, at);
     this.#keys[slot] = this.#key.slice(0, words);
@@ -138,6 +142,7 @@ export class ImageCache {
     const argv = splitStrings(text(PROCESS.argv));
     const args = argv.slice(1).join(' ');
     const cgroup = text(PROCESS.cgroup);
+    const container = this.#containers.of(cgroup);
     const isWanted = (entry: string): boolean => this.#captureEnv.has(entry.slice(0, entry.indexOf('=')));
     return {
       comm,
@@ -148,7 +153,7 @@ export class ImageCache {
       env: this.#captureEnv.size === 0 ? [] : splitStrings(text(PROCESS.env)).filter(isWanted),
       cwd: text(PROCESS.cwd) || undefined,
       cgroup: cgroup || undefined,
-      containerId: containerOf(cgroup)?.id ?? HOST,
+      container,
       uid: u32(PROCESS.uid),
       gid: u32(PROCESS.gid),
       loginuid: u32(PROCESS.loginuid),
@@ -167,7 +172,7 @@ export class ImageCache {
       ],
       unreadable: memory.bytes[at + HEADER.unreadable]!,
       truncated: memory.bytes[at + HEADER.truncated]!,
-      verdicts: new Verdicts(),
+      verdicts: container.isDecided ? new Verdicts() : undefined,
     };
   }
 }

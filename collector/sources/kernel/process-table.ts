@@ -1,3 +1,5 @@
+import { Verdicts } from '../../../rules/runtime.ts';
+import type { Container, ContainerTable } from '../../event/container-table.ts';
 import { ImageCache } from './image.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
@@ -15,6 +17,7 @@ export interface ProcessTableOptions {
   readonly capacity: number;
   /** Names of the environment variables to keep. */
   readonly captureEnv: ReadonlySet<string>;
+  readonly containers: ContainerTable;
   /** Process records of one process, or of all with pid 0: the kernel's task iterator. Empty if there is no such process. */
   readonly read: (pid: number) => Uint8Array;
 }
@@ -45,7 +48,7 @@ export class ProcessTable {
 
   constructor(options: ProcessTableOptions) {
     this.#capacity = options.capacity;
-    this.#images = new ImageCache(options.captureEnv);
+    this.#images = new ImageCache(options.captureEnv, options.containers);
     this.#read = options.read;
   }
 
@@ -153,6 +156,20 @@ export class ProcessTable {
     process.ancestorNames = names;
     process.ancestorGeneration = this.generation;
     return names;
+  }
+
+  /** It is known now whether this is a container: what rules decided about its programs may be kept from now on, or holds no more. */
+  decided(container: Container): void {
+    const running = [...this.#processes.values()].map(({ image }) => image);
+    for (const image of new Set([...running, ...this.#images.all()]))
+      if (image.container === container) image.verdicts = new Verdicts();
+  }
+
+  /** The containers that processes are in. */
+  containers(): ReadonlySet<Container> {
+    const containers = new Set<Container>();
+    for (const { exitTimeNs, image } of this.#processes.values()) if (exitTimeNs === 0) containers.add(image.container);
+    return containers;
   }
 
   /** The entry of a pid as it stands, stale or not. */

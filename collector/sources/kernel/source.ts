@@ -1,4 +1,5 @@
 import { Probe } from '../../../native/index.ts';
+import { type ContainerRequest, ContainerTable } from '../../event/container-table.ts';
 import { NameFile } from '../../event/name-file.ts';
 import { type CollectorStats, DROP_REASONS, EVENT_CLASSES } from '../../telemetry/collector-stats.ts';
 import { KernelClock } from './clock.ts';
@@ -28,6 +29,9 @@ export interface KernelSourceOptions {
   readonly processTableEntries: number;
   /** Names of environment variables to record at an execution. */
   readonly captureEnv: readonly string[];
+  /** How container engines are asked, if there are any. */
+  readonly hasContainerEngines?: boolean;
+  readonly onContainerWanted?: (request: ContainerRequest) => void;
 }
 
 /**
@@ -36,6 +40,7 @@ export interface KernelSourceOptions {
  */
 export class KernelSource {
   readonly table: ProcessTable;
+  readonly containers: ContainerTable;
   readonly clock = new KernelClock();
   readonly users = new NameFile('/etc/passwd', () => this.#tickMillis);
   readonly groups = new NameFile('/etc/group', () => this.#tickMillis);
@@ -62,7 +67,13 @@ export class KernelSource {
     this.#ringBytes = 2 ** (options.ringPreset - 1) * MIB;
     this.#cpusPerRing = options.cpusPerRing === 0 ? 512 : options.cpusPerRing;
     this.#probe = new Probe();
+    this.containers = new ContainerTable({
+      hasEngines: options.hasContainerEngines ?? false,
+      onWanted: options.onContainerWanted ?? (() => {}),
+      onDecided: (container) => this.table.decided(container),
+    });
     this.table = new ProcessTable({
+      containers: this.containers,
       capacity: options.processTableEntries,
       captureEnv: new Set(options.captureEnv),
       read: (pid) => this.#probe.processes(pid),
@@ -162,6 +173,7 @@ export class KernelSource {
     this.clock.refresh();
     this.#tickMillis = performance.now();
     this.table.tick(this.clock.nowNs());
+    this.containers.retry(this.#tickMillis, () => this.table.containers());
   }
 
   stats(): Pick<CollectorStats, 'events' | 'drops' | 'rings' | 'processTable'> {

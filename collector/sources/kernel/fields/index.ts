@@ -2,13 +2,14 @@ import type { FieldGetter, FieldReference, FieldResolver, Subject } from '../../
 import type { FieldValue } from '../../../detection/detection.ts';
 import type { EventView } from '../event-view.ts';
 import { familyOf } from '../system-calls.ts';
+import { CONTAINER_FIELDS, labelEvidence } from './container-fields.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
 import { EVENT_FIELDS, FIELDS_BY_EVENT_TYPE } from './event-fields.ts';
 import { truncatedFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
 
-const FIELDS: FieldTable = { ...EVENT_FIELDS, ...DESCRIPTOR_FIELDS, ...PROCESS_FIELDS };
+const FIELDS: FieldTable = { ...EVENT_FIELDS, ...DESCRIPTOR_FIELDS, ...PROCESS_FIELDS, ...CONTAINER_FIELDS };
 
 /** A path that an event is about comes again in other events: what rules ask of it alone has one answer. */
 const PATH: Subject<EventView> = {
@@ -98,6 +99,17 @@ const EVIDENCE = [
   'group.gid',
   'group.name',
   'container.full_id',
+  'container.name',
+  'container.type',
+  'container.image.id',
+  'container.image.repository',
+  'container.image.tag',
+  'container.image.digest',
+  'container.privileged',
+  'k8s.ns.name',
+  'k8s.pod.name',
+  'k8s.pod.uid',
+  'k8s.container.name',
   'fd.num',
   'fd.type',
   'fd.name',
@@ -117,6 +129,9 @@ const EVIDENCE = [
   'fs.path.target',
 ] as const;
 
+/** Says of a detection in a container why there is no metadata. */
+export const METADATA_FIELD = 'shikra.container.metadata';
+
 /** Collects the evidence of an event. Called for detections only. */
 export class Evidence {
   readonly #getters: readonly (readonly [string, Getter])[];
@@ -127,12 +142,18 @@ export class Evidence {
 
   of(event: EventView): Record<string, FieldValue> {
     const evidence: Record<string, FieldValue> = {};
+    const { container } = event.process.image;
+    const { missed } = container;
     const gaps = { 'evt.unreadable': unreadableFields(event), 'evt.truncated': truncatedFields(event) };
     for (const [name, fields] of Object.entries(gaps)) if (fields !== undefined) evidence[name] = fields;
     for (const [name, getter] of this.#getters) {
       const value = getter(event);
       if (value !== undefined) evidence[name] = value;
     }
-    return evidence;
+    // One that is not waited for (`hold: 0s`) is late at once.
+    if (!container.isHost && container.metadata === undefined)
+      evidence[METADATA_FIELD] = container.state === 'pending' ? 'late' : container.state;
+    container.missed = missed; // nobody asked for this
+    return Object.assign(evidence, labelEvidence(event));
   }
 }

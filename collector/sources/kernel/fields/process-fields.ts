@@ -7,8 +7,6 @@ import { type ArgumentGetter, type FieldTable, type Getter, plain } from './cont
 import { kindName } from './descriptor-fields.ts';
 
 const NO_LOGIN = 0xffffffff;
-/** Digits of a container id that people read. */
-const SHORT_ID = 12;
 
 /** A fact of the event's process; no value if nothing is known of it. */
 function own(read: (process: Process) => FieldValue | undefined): ArgumentGetter {
@@ -150,6 +148,4 @@ export const PROCESS_FIELDS: FieldTable = {
       : undefined,
   'group.gid': plain((event) => event.u32(HEADER.gid)),
   'group.name': (_argument, context) => (event) => context.groups.name(event.u32(HEADER.gid)),
-  'container.id': own((process) => process.image.containerId.slice(0, SHORT_ID)),
-  'container.full_id': own((process) => process.image.containerId),
 };

@@ -1,0 +1,88 @@
+import type { ContainerEngine, ContainerMetadata } from '../event/container-metadata.ts';
+import type { ContainerRequest } from '../event/container-table.ts';
+import type { EngineClient, EngineListener } from './engine.ts';
+import type { EngineSocket } from './sockets.ts';
+
+const FIRST_RETRY_MILLIS = 100;
+const LONGEST_RETRY_MILLIS = 5000;
+
+export interface ConnectionListener extends EngineListener {
+  readonly onConnected: (socket: EngineSocket) => void;
+  /** Once for each time that it was connected, and once if it never was. */
+  readonly onLost: (socket: EngineSocket, error: Error) => void;
+}
+
+/** Stays in touch with the engine behind a socket, until it is closed: what breaks is made again, ever more seldom. */
+export class EngineConnection {
+  readonly socket: EngineSocket;
+  readonly #listener: ConnectionListener;
+  #client: Promise<EngineClient> | undefined;
+  #isConnected = false;
+  #toldLost = false;
+  #isClosed = false;
+  #retryMillis = FIRST_RETRY_MILLIS;
+  #wake: () => void = () => {};
+
+  constructor(socket: EngineSocket, listener: ConnectionListener) {
+    this.socket = socket;
+    this.#listener = listener;
+    void this.#stay();
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** @throws Error if the engine cannot be asked now */
+  async find(request: ContainerRequest): Promise<ContainerMetadata | undefined> {
+    this.#wake();
+    if (this.#client === undefined) throw new Error('the engine is away');
+    return (await this.#client).find(request);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#wake();
+    void this.#client?.then((client) => client.close());
+  }
+
+  async #stay(): Promise<void> {
+    while (!this.#isClosed) {
+      this.#client = createClient(this.socket.engine, this.socket.path);
+      const client = await this.#client;
+      const error = await client.follow(this.#listener, () => this.#connected()).catch((reason: Error) => reason);
+      client.close();
+      this.#client = undefined;
+      this.#isConnected = false;
+      if (this.#isClosed) return;
+      if (!this.#toldLost) this.#listener.onLost(this.socket, error);
+      this.#toldLost = true;
+      await this.#pause();
+    }
+  }
+
+  #connected(): void {
+    this.#isConnected = true;
+    this.#toldLost = false;
+    this.#retryMillis = FIRST_RETRY_MILLIS;
+    this.#listener.onConnected(this.socket);
+  }
+
+  /** Until it is time, or somebody asks. */
+  async #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#retryMillis);
+    this.#wake = resolve;
+    await promise;
+    this.#wake = () => {};
+    clearTimeout(timer);
+    this.#retryMillis = Math.min(2 * this.#retryMillis, LONGEST_RETRY_MILLIS);
+  }
+}
+
+/** Loaded when needed: a machine without containers does not carry the code in memory. */
+async function createClient(engine: ContainerEngine, path: string): Promise<EngineClient> {
+  if (engine === 'docker' || engine === 'podman') return new (await import('./docker.ts')).DockerClient(path, engine);
+  if (engine === 'cri') return new (await import('./cri.ts')).CriClient(path);
+  return new (await import('./containerd.ts')).ContainerdClient(path);
+}

@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Where a new cgroup goes: as the agent looks, the unified hierarchy where it is in use, else that of `pids`. */
+const ROOTS = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'];
+
+/** A cgroup of the host in which programs are run that are in no container. */
+export class HostCgroup {
+  readonly #path: string;
+
+  constructor(name: string) {
+    const root = ROOTS.find((path) => existsSync(join(path, 'cgroup.procs')))!;
+    this.#path = join(root, name);
+    mkdirSync(this.#path, { recursive: true });
+  }
+
+  run([program = '', ...args]: readonly string[]): void {
+    const script = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
+    spawnSync('sh', ['-c', script, this.#path, program, ...args]);
+  }
+
+  close(): void {
+    rmdirSync(this.#path);
+    try {
+      rmdirSync(dirname(this.#path));
+    } catch {
+      // it is not ours alone
+    }
+  }
+}
