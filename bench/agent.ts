@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from './child.ts';
@@ -37,7 +37,7 @@ export interface Agent {
 
 /** Starts `shikra run`; ready when a first detection came out and it says so. */
 export function startAgent(folder: string): Promise<Agent> {
-  return start(folder, [process.execPath, join(ROOT, 'cli/main.ts'), 'run']);
+  return start(folder, [join(ROOT, 'cli/main.ts'), 'run']);
 }
 
 /** The same by `npm start`, with all its looking whether there is something to set up. @returns how long it took */
@@ -55,7 +55,7 @@ async function start(folder: string, command: readonly string[]): Promise<Agent>
   const child = spawn(command[0]!, [...command.slice(1), '-c', config], {
     cwd: ROOT,
     detached: true,
-    env: withoutTelemetryVariables(),
+    env: { ...withoutTelemetryVariables(), PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const endWithUs = (): void => void endGroup(child);

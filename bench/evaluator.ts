@@ -15,6 +15,7 @@ import { Memory } from '../collector/sources/kernel/memory.ts';
 import type { Process } from '../collector/sources/kernel/process.ts';
 import { KernelSource } from '../collector/sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../collector/sources/kernel/system-calls.ts';
+import { Probe } from '../native/index.ts';
 import { bundledRulesPath, type CheckedRule, loadRules, readRuleFiles } from '../rules/index.ts';
 import type { LiteralValue, TypedCheck, TypedExpression } from '../rules/language/typed.ts';
 import { spread } from './statistics.ts';
@@ -60,9 +61,10 @@ P`;
   spawnSync('sh', ['-c', script], { stdio: 'ignore', timeout: 60_000 });
 }
 
-function record(source: KernelSource): Map<Kind, Recorded[]> {
+async function record(source: KernelSource): Promise<Map<Kind, Recorded[]>> {
   const found = new Map<Kind, Recorded[]>(Object.keys(MIX).map((kind) => [kind as Kind, []]));
-  source.load(new Set(COLLECTED_EVENT_TYPES));
+  source.open(await Probe.load());
+  source.want(new Set(COLLECTED_EVENT_TYPES));
   source.start(
     ({ memory, at, process, typeName }) => {
       if (at < RING_HEADER_BYTES) return; // the one that wraps
@@ -189,7 +191,7 @@ function dearestOf(engine: Engine<EventView>): string[] {
 
 const options = { ringPreset: 7, cpusPerRing: 1, processTableEntries: 65_536, captureEnv: [] };
 const source = new KernelSource(options);
-const mix = mixOf(record(source));
+const mix = mixOf(await record(source));
 const { files } = await readRuleFiles([...(existsSync(CORPORA) ? [CORPORA] : []), bundledRulesPath()]);
 const loads: number[] = [];
 let loaded = loadRules(files);

@@ -1,15 +1,14 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --max-old-space-size=512
+// How it is run is a third of the agent's memory. One arena for all threads: with several, what one gave back is not there for the others.
+// Small young generations in both threads (16 MiB each without a word), for objects that die at once. A heap that has room may grow to
+// where the bound is: a detection engine that needs more than this has a leak, and the store keeps what it had.
 import { enableCompileCache } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { userCacheFolder } from '../collector/user-cache.ts';
 
-// Half of the agent's memory would be V8's young generations (16 MiB each in both threads), for objects that die at once.
+// For the collector's thread where someone starts this file by `node`.
 setFlagsFromString('--max-semi-space-size=1');
-
-// In the user's own folder: Node's default is below /tmp, where others could put code for root to run.
-const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-enableCompileCache(join(cache, 'shikra', 'compile-cache'));
+enableCompileCache(userCacheFolder('compile-cache'));
 
 const { runCommandLine } = await import('./command-line.ts');
 process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -57,7 +57,7 @@ export class ReceiversInUse {
 
   collectorOptions({ config }: Component<KernelReceiverConfig>): CollectorOptions {
     return {
-      ...this.kernelRules(),
+      rules: this.kernelRules(),
       ruleMatching: config.rule_matching,
       ringPreset: config.ring_preset,
       cpusPerRing: config.cpus_per_ring,

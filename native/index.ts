@@ -16,7 +16,8 @@ interface OpenProbe {
 }
 
 interface Addon {
-  open(options: AddonOptions): OpenProbe;
+  open(object: Uint8Array): Promise<OpenProbe>;
+  configure(probe: OpenProbe, options: AddonOptions): void;
   rings(probe: OpenProbe): ArrayBuffer[];
   attach(probe: OpenProbe, onData: () => void): void;
   want(probe: OpenProbe, interests: Uint8Array, wantsCalls: boolean): void;
@@ -30,25 +31,26 @@ interface Addon {
 }
 
 interface AddonOptions {
-  readonly object: Uint8Array;
-  readonly interests: Uint8Array;
   readonly ringBytes: number;
   readonly cpusPerRing: number;
   readonly wakeupBytes: number;
   readonly env: number;
-  readonly wantsCalls: number;
 }
 
 export interface ProbeOptions {
-  /** Content of the probe's table `interests`: a `struct interest` for each ABI and system call number. */
-  readonly interests: Uint8Array;
-  /** Whether any system call is in the table. If none is, none is slowed down. */
-  readonly wantsCalls: boolean;
   /** Of each ring; a power of two, at least a page. */
   readonly ringBytes: number;
   readonly cpusPerRing: number;
   /** Whether an execution's record brings the environment. */
   readonly captureEnv: boolean;
+}
+
+/** What the probe is to collect. */
+export interface Interests {
+  /** Content of the probe's table `interests`: a `struct interest` for each ABI and system call number. */
+  readonly interests: Uint8Array;
+  /** Whether any system call is in the table. Until one is, none is slowed down. */
+  readonly wantsCalls: boolean;
 }
 
 export interface ProgramTest {
@@ -91,40 +93,41 @@ export function clockOffsetNs(): bigint {
   return addon().clockOffset();
 }
 
-/** The probe: load, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */
+/** The probe: load, configure, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */
 export class Probe {
   /** The data of each ring: a record that begins near the end goes on at the beginning. Must not be written. */
   rings: readonly ArrayBuffer[] = [];
   /** For each ring: position read up to (set by the reader), position up to which records are complete (set by advance). */
   positions = new Float64Array(0);
-  #open: OpenProbe | undefined;
+  readonly #probe: OpenProbe;
+
+  private constructor(probe: OpenProbe) {
+    this.#probe = probe;
+  }
 
   /**
-   * Loads the programs and makes the rings; nothing runs in the kernel yet.
+   * Loads the programs, in a thread aside: the verifier takes its time. Nothing runs in the kernel yet, and nothing is wanted.
    * @throws ShikraError PROBE_* naming what is missing
    */
-  load(options: ProbeOptions): void {
+  static async load(): Promise<Probe> {
     checkRequirements();
     try {
-      this.#open = addon().open({
-        object: object(),
-        interests: options.interests,
-        wantsCalls: options.wantsCalls ? 1 : 0,
-        ringBytes: options.ringBytes,
-        cpusPerRing: options.cpusPerRing,
-        wakeupBytes: Math.floor(options.ringBytes / 8),
-        env: options.captureEnv ? 1 : 0,
-      });
+      return new Probe(await addon().open(object()));
     } catch (error) {
       throw explain(error as Error);
     }
-    this.rings = addon().rings(this.#open);
-    this.positions = new Float64Array(2 * this.rings.length);
   }
 
-  get #probe(): OpenProbe {
-    if (this.#open === undefined) throw new Error('the probe is not loaded');
-    return this.#open;
+  /** Makes the rings. Once, before {@link attach}. @throws ShikraError PROBE_* */
+  configure({ ringBytes, cpusPerRing, captureEnv }: ProbeOptions): void {
+    const wakeupBytes = Math.floor(ringBytes / 8);
+    try {
+      addon().configure(this.#probe, { ringBytes, cpusPerRing, wakeupBytes, env: captureEnv ? 1 : 0 });
+    } catch (error) {
+      throw explain(error as Error);
+    }
+    this.rings = addon().rings(this.#probe);
+    this.positions = new Float64Array(2 * this.rings.length);
   }
 
   /**
@@ -143,7 +146,7 @@ export class Probe {
    * Replaces the table of interests; what runs in the kernel goes by it from now on.
    * @throws ShikraError PROBE_*
    */
-  want({ interests, wantsCalls }: Pick<ProbeOptions, 'interests' | 'wantsCalls'>): void {
+  want({ interests, wantsCalls }: Interests): void {
     try {
       addon().want(this.#probe, interests, wantsCalls);
     } catch (error) {
@@ -175,8 +178,8 @@ export class Probe {
     addon().detach(this.#probe);
   }
 
-  /** Detaches, and frees what the kernel holds. Before load() and twice is fine. */
+  /** Detaches, and frees what the kernel holds. Twice is fine. */
   close(): void {
-    if (this.#open !== undefined) addon().close(this.#open);
+    addon().close(this.#probe);
   }
 }

@@ -199,8 +199,6 @@ if ! everything_is_there; then
 fi
 # Node keeps what it compiled, TypeScript stripped to JavaScript included: later starts are quicker and carry no compiler in memory.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$cache/compile-cache}"
-# One arena for all threads of the agent: with several, what one thread gave back is not there for the others (some 15 MB).
-[ "${SHIKRA_SETUP:-}" != start ] || export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
 warm=$root/node_modules/.shikra-warm
 if [ "${SHIKRA_SETUP:-}" = start ] && { [ ! -d "$NODE_COMPILE_CACHE" ] || [ ! -e "$warm" ] ||
   [ -n "$(cd "$root" && find cli collector exporters native processors rules -name '*.ts' -newer "$warm" -print -quit)" ]; }; then

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import type { MessagePort } from 'node:worker_threads';
 import type { Detection } from '../detection/detection.ts';
 import { ShikraError } from '../errors.ts';
 import {
@@ -17,12 +15,11 @@ import {
 import type { AuditStats } from '../telemetry/collector-stats.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AuditDetector } from './audit-detector.ts';
-import { readRulesIn, startRulesThread } from './load-aside.ts';
+import { decodeRules, readRulesAside } from './load-aside.ts';
 import type { RulesRequest } from './load-rules.ts';
 import type { LoadedRule } from './messages.ts';
 import { ProblemLog } from './problem-log.ts';
 import type { ReloadOutcome } from './reloader.ts';
-import type { ReadRules } from './rules-worker.ts';
 
 export interface AuditCollectorOptions {
   readonly files: readonly string[];
@@ -85,7 +82,8 @@ export class AuditCollector {
    * @throws ShikraError RULES_INVALID with every mistake
    */
   static async load(options: AuditCollectorOptions, request: RulesRequest): Promise<AuditCollector> {
-    const read = await readRulesIn(startRulesThread(), request);
+    const reading = await readRulesAside(request);
+    const read = decodeRules(await reading.bytes);
     if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
     return new AuditCollector(options, await AuditDetector.create(read, options.ruleMatching), read.warnings);
   }
@@ -127,11 +125,9 @@ export class AuditCollector {
     });
   }
 
-  /** Swaps the rules for those that come out of the port. */
-  async adopt(port: MessagePort): Promise<ReloadOutcome> {
-    const [read] = (await once(port, 'message')) as [ReadRules];
-    port.close();
-    return this.#detector.adopt(read);
+  /** Swaps the rules. @param rules for {@link decodeRules} */
+  adopt(rules: Uint8Array): Promise<ReloadOutcome> {
+    return this.#detector.adopt(decodeRules(rules));
   }
 
   /** Ends what was begun with, writes the positions. Calling it twice is fine. */

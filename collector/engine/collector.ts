@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Probe } from '../../native/index.ts';
 import type { CheckedRule, CompiledRule } from '../../rules/runtime.ts';
 import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
@@ -15,7 +16,7 @@ import { type CollectorStats, MISSING_REASONS, type MissingReason } from '../tel
 import { Engine, type EngineOptions } from './engine.ts';
 import { HeldBack } from './held-back.ts';
 import { LatencyHistogram } from './latency.ts';
-import { type RulesThread, readRulesIn } from './load-aside.ts';
+import { decodeRules, readRulesAside } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
 import type { ReloadOutcome } from './reloader.ts';
 import { RuleTotals } from './rule-totals.ts';
@@ -81,27 +82,32 @@ export class Collector {
   }
 
   /**
-   * Loads the probe while another thread reads the rules, then starts.
-   * @param rulesThread one that has not read yet
+   * Has the rules read aside and compiles them while the probe is being loaded, then starts.
+   * @param loading the probe, which is the collector's from now on
    * @throws ShikraError RULES_INVALID with every mistake, or PROBE_*
    */
   static async start(
     options: CollectorOptions,
-    rulesThread: RulesThread,
+    loading: Promise<Probe>,
     send: (message: FromCollector) => void,
   ): Promise<Collector> {
-    const reading = readRulesIn(rulesThread, options);
+    const reading = await readRulesAside(options.rules);
     const onContainerWanted = gathered<ContainerRequest>((requests) => send({ type: 'wanted', requests }));
     const source = new KernelSource({ ...options, onContainerWanted });
     try {
-      source.load(new Set());
-      const read = await reading;
+      const read = decodeRules(await reading.bytes);
       if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
       const collector = new Collector(options, source, ofSyscalls(read.rules), send);
+      source.open(await loading);
       collector.#begin(read.warnings);
       return collector;
     } catch (error) {
-      source.close();
+      reading.cancel();
+      // Nothing can be closed before it is open.
+      await loading.then(
+        (probe) => probe.close(),
+        () => {},
+      );
       throw error;
     }
   }
@@ -127,7 +133,8 @@ export class Collector {
   }
 
   /** Compiles new rules between the events, and swaps them in. Those that could not be loaded leave the old ones in force. */
-  async adopt(loaded: ReadRules): Promise<void> {
+  async adopt(rules: Uint8Array): Promise<void> {
+    const loaded = decodeRules(rules);
     this.#send({ type: 'adopted', outcome: loaded.ok ? await this.#swap(loaded) : loaded });
   }
 

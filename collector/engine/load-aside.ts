@@ -1,50 +1,61 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { buffer, text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { deserialize, serialize } from 'node:v8';
+import { readRuleFiles } from '../../rules/files.ts';
+import { userCacheFolder } from '../user-cache.ts';
 import type { RulesRequest } from './load-rules.ts';
+import { cacheKey, RulesCache } from './rules-cache.ts';
 import type { ReadRules } from './rules-worker.ts';
 
+const WORKER = fileURLToPath(
+  new URL(`./rules-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+);
 /** Rule files that need more are refused. */
 const MOST_HEAP_MIB = 768;
 
-/**
- * A thread that reads rules once, and ends. It loads its code as soon as it is made: made before there is something to read, it is ready by then.
- */
-export interface RulesThread {
-  /** Where what was read arrives. */
-  readonly port: MessagePort;
-  /** Settles if the thread dies before it has sent anything. */
-  readonly failed: Promise<Extract<ReadRules, { ok: false }>>;
-  /** Has it read. Once. */
-  read(request: RulesRequest): void;
-  terminate(): Promise<unknown>;
+/** A reading of rules that goes on aside. */
+export interface RulesReading {
+  /** For {@link decodeRules}. Never rejects: what went wrong is one of the errors. Can be transferred to another thread. */
+  readonly bytes: Promise<Uint8Array<ArrayBuffer>>;
+  /** Nobody waits for it any more. */
+  cancel(): void;
 }
 
-export function startRulesThread(): RulesThread {
-  const { port1, port2 } = new MessageChannel();
-  const worker = new Worker(new URL('./rules-worker.ts', import.meta.url), {
-    name: 'rules',
-    resourceLimits: { maxOldGenerationSizeMb: MOST_HEAP_MIB },
+/**
+ * Has rules read: found in the cache if they were read before, else by a process of its own, which takes the parser and its garbage away when it ends, and
+ * alone suffers from files that nothing could read.
+ * @returns when it is found, or the process started: the caller may then keep its thread busy
+ */
+export async function readRulesAside(request: RulesRequest): Promise<RulesReading> {
+  const { files, problems } = await readRuleFiles(request.rulesFiles);
+  const found = problems.length === 0 ? await new RulesCache().get(cacheKey(request, files)) : undefined;
+  if (found !== undefined) return { bytes: Promise.resolve(new Uint8Array(found)), cancel: () => {} };
+  const worker = spawn(process.execPath, [`--max-old-space-size=${MOST_HEAP_MIB}`, WORKER], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE || userCacheFolder('compile-cache') },
   });
-  const failed = new Promise<Extract<ReadRules, { ok: false }>>((resolve) => {
-    worker.once('error', (error) =>
-      resolve({ ok: false, errors: [`the rules could not be loaded: ${(error as Error).message}`] }),
+  worker.stdin.on('error', () => {}); // it has ended: its exit says why
+  worker.stdin.end(JSON.stringify(request));
+  return { bytes: outcome(worker), cancel: () => void worker.kill('SIGKILL') };
+}
+
+/** @throws Error if they are not what this version writes */
+export function decodeRules(bytes: Uint8Array): ReadRules {
+  return deserialize(bytes) as ReadRules;
+}
+
+async function outcome(worker: ChildProcess): Promise<Uint8Array<ArrayBuffer>> {
+  const ended = new Promise<string | undefined>((resolve) => {
+    worker.once('error', ({ message }) => resolve(`the process that reads them could not be started: ${message}`));
+    worker.once('close', (code, signal) =>
+      resolve(code === 0 ? undefined : `the process that reads them ended with ${signal ?? `code ${code}`}`),
     );
   });
-  return {
-    port: port2,
-    failed,
-    read: (request) => worker.postMessage({ request, port: port1 }, [port1]),
-    terminate: () => worker.terminate(),
-  };
-}
-
-/** What a thread reads. It has ended then. */
-export async function readRulesIn(thread: RulesThread, request: RulesRequest): Promise<ReadRules> {
-  const read = new Promise<ReadRules>((resolve) => thread.port.once('message', resolve));
-  thread.read(request);
-  try {
-    return await Promise.race([read, thread.failed]);
-  } finally {
-    thread.port.close();
-    await thread.terminate();
-  }
+  const [bytes, complaint, failure] = await Promise.all([buffer(worker.stdout!), text(worker.stderr!), ended]);
+  if (failure === undefined) return new Uint8Array(bytes);
+  const lines = complaint.trim().split('\n');
+  const why = lines.find((line) => /error:/i.test(line)) ?? lines.at(-1); // of all that Node prints when it dies
+  const errors = [`the rules could not be loaded: ${failure}${why === '' ? '' : `: ${why}`}`];
+  return new Uint8Array(serialize({ ok: false, errors } satisfies ReadRules));
 }

@@ -3,8 +3,8 @@ import {
   formatProblem,
   loadRules,
   type Problem,
+  type ReadResult,
   type RuleSelection,
-  readRuleFiles,
 } from '../../rules/index.ts';
 
 export interface RulesRequest {
@@ -27,9 +27,8 @@ export interface LoadedRules {
   readonly warnings: readonly Problem[];
 }
 
-/** Reads and checks the rules of an agent. */
-export async function loadRulesFor({ rulesFiles, ruleSelection }: RulesRequest): Promise<LoadedRules> {
-  const read = await readRuleFiles(rulesFiles);
+/** Checks the rules of an agent. */
+export function loadRulesFor({ ruleSelection }: Pick<RulesRequest, 'ruleSelection'>, read: ReadResult): LoadedRules {
   const { rules, problems } = loadRules(read.files, { selection: ruleSelection });
   const all = [...read.problems, ...problems];
   const errors = all.filter(({ severity }) => severity === 'error').map(formatProblem);

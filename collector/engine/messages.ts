@@ -1,4 +1,3 @@
-import type { MessagePort } from 'node:worker_threads';
 import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
 import type { Priority } from '../detection/priority.ts';
@@ -9,7 +8,8 @@ import type { RulesRequest } from './load-rules.ts';
 import type { ReloadOutcome } from './reloader.ts';
 
 /** What the collector thread is started with. */
-export interface CollectorOptions extends RulesRequest {
+export interface CollectorOptions {
+  readonly rules: RulesRequest;
   readonly ruleMatching: 'first' | 'all';
   readonly ringPreset: number;
   readonly cpusPerRing: number;
@@ -54,7 +54,7 @@ export type ToCollector =
   | { readonly type: 'stats' }
   /** What a container engine told. */
   | { readonly type: 'container'; readonly news: ContainerNews }
-  /** New rules come out of the port, or why there are none. */
-  | { readonly type: 'adopt'; readonly port: MessagePort }
+  /** New rules, or why there are none: for `decodeRules`. */
+  | { readonly type: 'adopt'; readonly rules: Uint8Array }
   /** Detaches and works through what is in the rings, for so long at most. */
   | { readonly type: 'stop'; readonly limitMillis: number };

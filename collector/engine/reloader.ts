@@ -1,4 +1,4 @@
-import { startRulesThread } from './load-aside.ts';
+import { readRulesAside } from './load-aside.ts';
 import type { RulesRequest } from './load-rules.ts';
 import type { CollectorThread } from './thread.ts';
 
@@ -48,12 +48,7 @@ export class RulesReloader {
   }
 
   async #reloadOnce(): Promise<ReloadOutcome> {
-    const rulesThread = startRulesThread();
-    rulesThread.read(this.#request());
-    try {
-      return await Promise.race([this.#thread.adopt(rulesThread.port), rulesThread.failed]);
-    } finally {
-      await rulesThread.terminate();
-    }
+    const reading = await readRulesAside(this.#request());
+    return this.#thread.adopt(await reading.bytes);
   }
 }

@@ -1,11 +1,13 @@
 /**
- * A thread that lives for one reading of the rules: that takes a few hundred milliseconds, and a YAML parser and its garbage in memory. The collector's thread
- * gets the checked rules and only generates code from them, in steps between the events; neither events nor deliveries wait for the reading.
+ * A process that lives for one reading of the rules: that takes a few hundred milliseconds, and a YAML parser and its garbage in memory. The request comes
+ * as JSON on standard input, what was read goes to standard output. The collector's thread gets the checked rules and only generates code from
+ * them, in steps between the events; neither events nor deliveries wait for the reading.
  */
-import { once } from 'node:events';
-import { type MessagePort, parentPort } from 'node:worker_threads';
-import { type CheckedRule, formatProblem } from '../../rules/index.ts';
+import { text } from 'node:stream/consumers';
+import { serialize } from 'node:v8';
+import { type CheckedRule, formatProblem, readRuleFiles } from '../../rules/index.ts';
 import { loadRulesFor, type RulesRequest } from './load-rules.ts';
+import { cacheKey, RulesCache } from './rules-cache.ts';
 import { idleRules, sourceWarnings } from './source-rules.ts';
 
 /** What the collector's thread gets. Problems are texts by now. */
@@ -16,14 +18,9 @@ export type ReadRules =
 /** Problems are texts by now, so nobody needs the place in the file, which would carry the file along. */
 export type PortableRule = Omit<CheckedRule, 'place'>;
 
-interface Task {
-  readonly request: RulesRequest;
-  readonly port: MessagePort;
-}
-
-const [{ request, port }] = (await once(parentPort!, 'message')) as [Task];
-
-const { rules, errors, warnings } = await loadRulesFor(request);
+const request = JSON.parse(await text(process.stdin)) as RulesRequest;
+const read = await readRuleFiles(request.rulesFiles);
+const { rules, errors, warnings } = loadRulesFor(request, read);
 const answer: ReadRules =
   errors.length > 0
     ? { ok: false, errors }
@@ -35,6 +32,6 @@ const answer: ReadRules =
           ...idleRules(rules, request),
         ],
       };
-port.postMessage(answer);
-port.close();
-parentPort!.close();
+const bytes = serialize(answer);
+process.stdout.write(bytes);
+if (answer.ok) await new RulesCache().put(cacheKey(request, read.files), bytes);

@@ -1,4 +1,4 @@
-import { type MessagePort, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
 import type { ReloadOutcome } from './reloader.ts';
@@ -51,11 +51,14 @@ export class CollectorThread {
     this.#worker.postMessage(message);
   }
 
-  /** Swaps the rules for those that come out of the port, between two events. One at a time. */
-  adopt(port: MessagePort): Promise<ReloadOutcome> {
+  /**
+   * Swaps the rules between two events. One at a time.
+   * @param rules for `decodeRules`; they are gone from this thread then
+   */
+  adopt(rules: Uint8Array<ArrayBuffer>): Promise<ReloadOutcome> {
     const { promise, resolve } = Promise.withResolvers<ReloadOutcome>();
     this.#onAdopted = resolve;
-    this.#worker.postMessage({ type: 'adopt', port } satisfies ToCollector, [port]);
+    this.#worker.postMessage({ type: 'adopt', rules } satisfies ToCollector, [rules.buffer]);
     return promise;
   }
 

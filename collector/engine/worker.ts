@@ -1,13 +1,13 @@
 /** The collector's thread: waits for `begin`, then for `taken`, `stats`, `adopt` and `stop`; what it says itself is {@link FromCollector}. */
 import { parentPort } from 'node:worker_threads';
+import { Probe } from '../../native/index.ts';
 import { ShikraError } from '../errors.ts';
 import type { Collector as CollectorType } from './collector.ts';
-import { startRulesThread } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
-import type { ReadRules } from './rules-worker.ts';
 
-// First thing: it loads its code while this thread loads its own.
-const rulesThread = startRulesThread();
+// First thing: the kernel takes longest, and needs to know nothing of the configuration.
+const loading = Probe.load();
+loading.catch(() => {}); // begin() tells
 const { Collector } = await import('./collector.ts');
 
 const port = parentPort!;
@@ -16,7 +16,7 @@ let collector: CollectorType | undefined;
 
 async function begin(options: CollectorOptions): Promise<void> {
   try {
-    collector = await Collector.start(options, rulesThread, send);
+    collector = await Collector.start(options, loading, send);
   } catch (error) {
     if (!(error instanceof ShikraError)) throw error;
     send({ type: 'failed', code: error.code, detail: error.detail });
@@ -38,10 +38,7 @@ port.on('message', (message: ToCollector) => {
       collector?.hear(message.news);
       break;
     case 'adopt':
-      message.port.once('message', (rules: ReadRules) => {
-        message.port.close();
-        void collector?.adopt(rules);
-      });
+      void collector?.adopt(message.rules);
       break;
     case 'stop':
       void collector?.stop(message.limitMillis).then(() => port.close());

@@ -49,8 +49,8 @@ static void set_string(napi_env env, napi_value object, const char *key, const c
 		napi_set_named_property(env, object, key, value);
 }
 
-/* Throws an Error with `code` (errno's name), `step` and `log` (what libbpf and the verifier said). */
-static napi_value throw_probe_error(napi_env env, const struct probe_error *error)
+/* An Error with `code` (errno's name), `step` and `log` (what libbpf and the verifier said). NULL, and one thrown, if there can be none. */
+static napi_value error_object(napi_env env, const struct probe_error *error)
 {
 	napi_value message, code, object;
 
@@ -59,7 +59,15 @@ static napi_value throw_probe_error(napi_env env, const struct probe_error *erro
 	CHECK(env, napi_create_error(env, code, message, &object));
 	set_string(env, object, "step", error->step);
 	set_string(env, object, "log", error->log);
-	CHECK(env, napi_throw(env, object));
+	return object;
+}
+
+static napi_value throw_probe_error(napi_env env, const struct probe_error *error)
+{
+	napi_value object = error_object(env, error);
+
+	if (object)
+		CHECK(env, napi_throw(env, object));
 	return NULL;
 }
 
@@ -86,15 +94,6 @@ static bool get_number(napi_env env, napi_value object, const char *key, uint32_
 	napi_value value;
 
 	return napi_get_named_property(env, object, key, &value) == napi_ok && napi_get_value_uint32(env, value, number) == napi_ok;
-}
-
-static bool get_bytes(napi_env env, napi_value object, const char *key, void **bytes, size_t *size)
-{
-	napi_typedarray_type type;
-	napi_value value;
-
-	return napi_get_named_property(env, object, key, &value) == napi_ok &&
-	       napi_get_typedarray_info(env, value, &type, size, bytes, NULL, NULL) == napi_ok && type == napi_uint8_array;
 }
 
 /* Without this a worker that is terminated would leave its programs attached until the process ends. */
@@ -136,35 +135,109 @@ static void notify_javascript(void *context)
 	napi_call_threadsafe_function(handle->notify, NULL, napi_tsfn_nonblocking);
 }
 
-/* open(options) -> probe: loads the programs, makes the rings; nothing is attached yet. */
+/* A probe that is being loaded in a thread of the pool. */
+struct opening {
+	const void *object;
+	size_t bytes;
+	struct probe_error error;
+	struct probe *probe;
+	napi_ref argument; /* keeps the object's bytes */
+	napi_deferred deferred;
+	napi_async_work work;
+};
+
+static void open_aside(napi_env env, void *data)
+{
+	struct opening *opening = data;
+
+	(void)env;
+	opening->probe = probe_open(opening->object, opening->bytes, &opening->error);
+}
+
+/* The object of an opened probe; NULL if there can be none. */
+static napi_value wrap_probe(napi_env env, struct probe *probe)
+{
+	struct handle *handle = calloc(1, sizeof(*handle));
+	napi_value object;
+
+	if (!handle)
+		return NULL;
+	if (napi_create_object(env, &object) != napi_ok || napi_type_tag_object(env, object, &PROBE_TAG) != napi_ok ||
+	    napi_wrap(env, object, handle, finalize_handle, NULL, NULL) != napi_ok) {
+		free(handle);
+		return NULL;
+	}
+	napi_add_env_cleanup_hook(env, cleanup_environment, handle);
+	handle->probe = probe;
+	return object;
+}
+
+static void opened(napi_env env, napi_status status, void *data)
+{
+	struct opening *opening = data;
+	napi_value value = NULL;
+
+	if (status == napi_ok && opening->probe)
+		value = wrap_probe(env, opening->probe);
+	if (value) {
+		napi_resolve_deferred(env, opening->deferred, value);
+	} else {
+		/* the environment ends, or there is an error */
+		if (opening->probe)
+			probe_close(opening->probe);
+		value = error_object(env, &opening->error);
+		if (value)
+			napi_reject_deferred(env, opening->deferred, value);
+	}
+	napi_delete_reference(env, opening->argument);
+	napi_delete_async_work(env, opening->work);
+	free(opening);
+}
+
+/* open(object: Uint8Array) -> Promise of a probe: loads the programs; nothing is attached yet. */
 static napi_value js_open(napi_env env, napi_callback_info info)
+{
+	struct opening *opening;
+	napi_typedarray_type type;
+	napi_value argument, name, promise;
+	size_t count = 1, bytes;
+	void *object;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	if (napi_get_typedarray_info(env, argument, &type, &bytes, &object, NULL, NULL) != napi_ok || type != napi_uint8_array)
+		return throw_misuse(env, "open: expected the object's bytes");
+	opening = calloc(1, sizeof(*opening));
+	if (!opening)
+		return throw_misuse(env, "open: out of memory");
+	opening->object = object;
+	opening->bytes = bytes;
+	CHECK(env, napi_create_promise(env, &opening->deferred, &promise));
+	CHECK(env, napi_create_reference(env, argument, 1, &opening->argument));
+	CHECK(env, napi_create_string_utf8(env, "shikra open", NAPI_AUTO_LENGTH, &name));
+	CHECK(env, napi_create_async_work(env, NULL, name, open_aside, opened, opening, &opening->work));
+	CHECK(env, napi_queue_async_work(env, opening->work));
+	return promise;
+}
+
+/* configure(probe, options): makes the rings. Once, before attach. */
+static napi_value js_configure(napi_env env, napi_callback_info info)
 {
 	struct probe_options options = {};
 	struct probe_error error = {};
 	struct handle *handle;
-	napi_value argument, object;
-	size_t count = 1;
+	napi_value arguments[2];
+	size_t count = 2;
 
-	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
-	if (count < 1 || !get_bytes(env, argument, "object", (void **)&options.object, &options.object_bytes) ||
-	    !get_bytes(env, argument, "interests", (void **)&options.interests, &options.interests_bytes) ||
-	    !get_number(env, argument, "ringBytes", &options.ring_bytes) || !get_number(env, argument, "cpusPerRing", &options.cpus_per_ring) ||
-	    !get_number(env, argument, "wakeupBytes", &options.wakeup_bytes) || !get_number(env, argument, "env", &options.env) ||
-	    !get_number(env, argument, "wantsCalls", &options.wants_calls))
-		return throw_misuse(env, "open: expected {object, interests, ringBytes, cpusPerRing, wakeupBytes, env, wantsCalls}");
-	handle = calloc(1, sizeof(*handle));
+	CHECK(env, napi_get_cb_info(env, info, &count, arguments, NULL, NULL));
+	handle = handle_of(env, arguments[0]);
 	if (!handle)
-		return throw_misuse(env, "open: out of memory");
-	handle->probe = probe_open(&options, &error);
-	if (!handle->probe) {
-		free(handle);
+		return NULL;
+	if (!get_number(env, arguments[1], "ringBytes", &options.ring_bytes) || !get_number(env, arguments[1], "cpusPerRing", &options.cpus_per_ring) ||
+	    !get_number(env, arguments[1], "wakeupBytes", &options.wakeup_bytes) || !get_number(env, arguments[1], "env", &options.env))
+		return throw_misuse(env, "configure: expected {ringBytes, cpusPerRing, wakeupBytes, env}");
+	if (!probe_configure(handle->probe, &options, &error))
 		return throw_probe_error(env, &error);
-	}
-	CHECK(env, napi_create_object(env, &object));
-	CHECK(env, napi_type_tag_object(env, object, &PROBE_TAG));
-	CHECK(env, napi_wrap(env, object, handle, finalize_handle, NULL, NULL));
-	CHECK(env, napi_add_env_cleanup_hook(env, cleanup_environment, handle));
-	return object;
+	return NULL;
 }
 
 /* rings(probe) -> ArrayBuffer[]: the data of each ring; a record may wrap. Read-only memory. */
@@ -380,7 +453,7 @@ static napi_value js_test(napi_env env, napi_callback_info info)
 NAPI_MODULE_INIT()
 {
 	static const struct { const char *name; napi_callback function; } functions[] = {
-		{ "open", js_open }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
+		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
 		{ "drops", js_drops }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
 	};
 

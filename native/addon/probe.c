@@ -111,12 +111,18 @@ static void fail(struct probe_error *error, const char *step, int number, const 
 	va_end(arguments);
 }
 
-/* libbpf names a section's map after the object and the section, cut to 15 characters: found by the section it came from. */
-static bool set_section(struct bpf_object *object, const char *section, const void *bytes, size_t size)
+/* A section of the object as the kernel has it; libbpf finds its map by the section it came from. Release with munmap. */
+static void *map_section(struct probe *probe, const char *section, size_t size)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(object, section);
+	struct bpf_map *map = bpf_object__find_map_by_name(probe->object, section);
+	void *at;
 
-	return map && !bpf_map__set_initial_value(map, bytes, size);
+	if (!map || bpf_map__value_size(map) != size) {
+		errno = EINVAL;
+		return NULL;
+	}
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	return at == MAP_FAILED ? NULL : at;
 }
 
 /* Program array slots hold file descriptors, which exist after loading. Every family: rules that come later may want another one. */
@@ -194,20 +200,17 @@ static int load_undisturbed(struct bpf_object *object)
 	return result;
 }
 
-static bool load(struct probe *probe, const struct probe_options *options, struct probe_error *error)
+static bool load(struct probe *probe, const void *object, size_t bytes, struct probe_error *error)
 {
-	struct settings settings = { .wakeup_bytes = options->wakeup_bytes, .env = options->env };
 	int result;
 
-	probe->object = bpf_object__open_mem(options->object, options->object_bytes, NULL);
+	probe->object = bpf_object__open_mem(object, bytes, NULL);
 	if (!probe->object) {
 		fail(error, "open", errno, "the object cannot be read: %s", strerror(errno));
 		return false;
 	}
-	if (bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "scratches"), probe->cpus) ||
-	    !set_section(probe->object, ".rodata.settings", &settings, sizeof(settings)) ||
-	    !set_section(probe->object, ".data.interests", options->interests, options->interests_bytes)) {
-		fail(error, "open", EINVAL, "the object's settings are not what this addon was built for");
+	if (bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "scratches"), probe->cpus)) {
+		fail(error, "open", EINVAL, "the object is not what this addon was built for");
 		return false;
 	}
 	result = load_undisturbed(probe->object);
@@ -222,7 +225,7 @@ static bool load(struct probe *probe, const struct probe_options *options, struc
 	return true;
 }
 
-struct probe *probe_open(const struct probe_options *options, struct probe_error *error)
+struct probe *probe_open(const void *object, size_t bytes, struct probe_error *error)
 {
 	struct probe *probe = calloc(1, sizeof(*probe));
 
@@ -233,22 +236,50 @@ struct probe *probe_open(const struct probe_options *options, struct probe_error
 	}
 	probe->page_bytes = sysconf(_SC_PAGESIZE);
 	probe->cpus = libbpf_num_possible_cpus();
-	probe->ring_bytes = options->ring_bytes;
-	probe->wants_calls = options->wants_calls;
 	probe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	probe->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring)
-		fail(error, "open", EINVAL, "a ring of %u bytes: expected a power of two, at least a page", options->ring_bytes);
-	else if (load(probe, options, error)) {
-		if (make_rings(probe, options->cpus_per_ring)) {
-			/* libbpf has let go of the kernel's type information, some ten megabytes; the allocator would keep them */
-			malloc_trim(0);
-			return probe;
-		}
-		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
+	if (!load(probe, object, bytes, error)) {
+		probe_close(probe);
+		return NULL;
 	}
-	probe_close(probe);
-	return NULL;
+	/* libbpf has let go of the kernel's type information, some ten megabytes; the allocator would keep them */
+	malloc_trim(0);
+	return probe;
+}
+
+/* What is set is frozen: nobody changes it while the probe runs. */
+static bool set_settings(struct probe *probe, const struct probe_options *options)
+{
+	struct settings *settings = map_section(probe, ".data.settings", sizeof(*settings));
+
+	if (!settings)
+		return false;
+	*settings = (struct settings){ .wakeup_bytes = options->wakeup_bytes, .env = options->env };
+	munmap(settings, sizeof(*settings));
+	return !bpf_map_freeze(bpf_map__fd(bpf_object__find_map_by_name(probe->object, ".data.settings")));
+}
+
+bool probe_configure(struct probe *probe, const struct probe_options *options, struct probe_error *error)
+{
+	log_into(error);
+	if (probe->ring_count) {
+		fail(error, "rings", EBUSY, "the probe has its rings already");
+		return false;
+	}
+	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring) {
+		fail(error, "rings", EINVAL, "a ring of %u bytes: expected a power of two, at least a page", options->ring_bytes);
+		return false;
+	}
+	if (!set_settings(probe, options)) {
+		fail(error, "rings", errno, "the settings could not be written: %s", strerror(errno));
+		return false;
+	}
+	probe->ring_bytes = options->ring_bytes;
+	if (!make_rings(probe, options->cpus_per_ring)) {
+		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
+		return false;
+	}
+	return true;
 }
 
 uint32_t probe_ring_count(const struct probe *probe)
@@ -313,17 +344,12 @@ static bool hook_calls(struct probe *probe, struct probe_error *error)
  */
 bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(probe->object, ".data.interests");
 	uint32_t *entries;
 
 	_Static_assert(sizeof(struct interest) == sizeof(*entries), "an entry is one word");
 	log_into(error);
-	if (!map || bpf_map__value_size(map) != bytes) {
-		fail(error, "want", EINVAL, "the table of interests is not what this addon was built for");
-		return false;
-	}
-	entries = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	if (entries == MAP_FAILED) {
+	entries = map_section(probe, ".data.interests", bytes);
+	if (!entries) {
 		fail(error, "want", errno, "the table of interests could not be reached: %s", strerror(errno));
 		return false;
 	}

@@ -14,11 +14,6 @@
 struct probe;
 
 struct probe_options {
-	const void *object; /* the compiled probe */
-	size_t object_bytes;
-	const void *interests; /* initial content of the object's table `interests` */
-	size_t interests_bytes;
-	uint32_t wants_calls; /* 1: some system call is in interests */
 	uint32_t ring_bytes; /* of each ring: a power of two, a multiple of the page size */
 	uint32_t cpus_per_ring;
 	uint32_t wakeup_bytes;
@@ -40,8 +35,10 @@ struct probe_test {
 
 typedef void (*probe_notify)(void *context);
 
-/* Loads the programs and makes the rings. NULL and *error on failure. */
-struct probe *probe_open(const struct probe_options *options, struct probe_error *error);
+/* Loads the programs of the compiled probe, with an empty table of interests. NULL and *error on failure. */
+struct probe *probe_open(const void *object, size_t bytes, struct probe_error *error);
+/* Makes the rings and fixes the settings. Once, before probe_attach. False and *error on failure: then close it. */
+bool probe_configure(struct probe *probe, const struct probe_options *options, struct probe_error *error);
 uint32_t probe_ring_count(const struct probe *probe);
 /* A ring's data; a record that begins near its end goes on at its beginning. */
 void *probe_ring_data(struct probe *probe, uint32_t ring, size_t *bytes);

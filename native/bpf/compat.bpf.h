@@ -17,11 +17,11 @@ struct inode___old { struct timespec64 i_mtime, i_ctime; };
 
 /*
  * Linux 6.2 (a35b9af4ec2c) lets a program follow a pointer that it has read by plain loads, which the JIT guards: a tenth of the price of a
- * helper call. The calls that an event waits for are read by them. struct bpf_rb_root tells that the kernel has it (6.3, 9c395c1b99bd).
+ * helper call. What system calls wait for is read by them. A kind of map that came with the same version (c4bcfb38a95e) tells of it.
  */
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
-struct bpf_rb_root {};
-#define LOAD(type, object, field) (bpf_core_type_exists(struct bpf_rb_root) ? \
+enum bpf_map_type___new { BPF_MAP_TYPE_CGRP_STORAGE = 32 };
+#define LOAD(type, object, field) (bpf_core_enum_value_exists(enum bpf_map_type___new, BPF_MAP_TYPE_CGRP_STORAGE) ? \
 	((struct type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(struct type)))->field : BPF_CORE_READ((struct type *)(object), field))
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)

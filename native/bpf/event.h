@@ -342,7 +342,7 @@ struct interest {
 	__u8 failed;  /* failed calls are wanted too */
 };
 
-/* Fixed when the probe is loaded. */
+/* Fixed before the probe is attached. */
 struct settings {
 	__u32 wakeup_bytes; /* data waiting in a ring that wakes the reader at once; it looks every 10 ms anyway */
 	__u32 env;          /* 1: take the environment at an execution */

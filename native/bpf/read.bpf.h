@@ -106,13 +106,15 @@ static long walk_step(__u32 index, struct walk *walk)
 __noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
 {
 	struct walk walk = { .position = PATH_MAX_BYTES };
+	struct dentry *dentry;
 	__u32 position, length;
 	char *to;
 
 	if (!scratch)
 		return -1;
+	dentry = scratch->walk_from.dentry;
 	walk.buffer = scratch->path;
-	walk.dentry = scratch->walk_from.dentry;
+	walk.dentry = dentry;
 	to = scratch->record + (offset & (RECORD_STRINGS_BYTES - 1));
 	if (across) {
 		walk.mount = (void *)scratch->walk_from.mnt - bpf_core_field_offset(struct mount, mnt);
@@ -128,9 +130,9 @@ __noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
 			return -1;
 		return (__u64)walk.end << 32 | length;
 	}
-	length = LOAD(dentry, scratch->walk_from.dentry, d_name.len);
+	length = LOAD(dentry, dentry, d_name.len);
 	if (walk.end == WALK_DETACHED && across && length > 1 && length < 256 &&
-	    !bpf_probe_read_kernel(to, length & 255, LOAD(dentry, scratch->walk_from.dentry, d_name.name)))
+	    !bpf_probe_read_kernel(to, length & 255, LOAD(dentry, dentry, d_name.name)))
 		return (__u64)walk.end << 32 | (length & 255);
 	*to = '/';
 	return (__u64)walk.end << 32 | 1;

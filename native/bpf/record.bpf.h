@@ -58,8 +58,8 @@ struct {
 	__type(value, struct drop_counts);
 } drops SEC(".maps");
 
-/* Each in a section of its own, so that user space can set it whole. */
-const volatile struct settings settings SEC(".rodata.settings") = {};
+/* Each in a section of its own, so that user space can set it whole. The settings are frozen once they are set. */
+struct settings settings SEC(".data.settings") = {};
 struct interest interests[SYSCALL_ABIS][SYSCALL_TABLE_ENTRIES] SEC(".data.interests") = {};
 
 static __always_inline void count_drop(__u32 reason, __u32 class)

@@ -6,6 +6,7 @@ import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
 import { HEADER } from '../../collector/sources/kernel/layout.ts';
 import { KernelSource, type KernelSourceOptions } from '../../collector/sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
+import { Probe } from '../../native/index.ts';
 import { findField } from '../../rules/index.ts';
 
 export type Fields = Readonly<Record<string, FieldValue | undefined>>;
@@ -22,13 +23,15 @@ export interface CapturedEvent {
   readonly fields: Fields;
 }
 
+type CaptureOptions = Partial<KernelSourceOptions> & { readonly eventTypes?: readonly string[] };
+
 /** The kernel source of the agent, on the real kernel, in this process: what a trigger caused is looked at when the trigger has ended. */
 export class Capture {
   readonly source: KernelSource;
   readonly #resolver: KernelFields;
   #visit: (event: EventView) => void = () => {};
 
-  constructor(options: Partial<KernelSourceOptions> & { eventTypes?: readonly string[] } = {}) {
+  private constructor(options: CaptureOptions) {
     this.source = new KernelSource({
       ringPreset: 4,
       cpusPerRing: 1,
@@ -38,11 +41,17 @@ export class Capture {
     });
     const { table, clock, users, groups } = this.source;
     this.#resolver = new KernelFields({ table, clock, users, groups, hostname: hostname() });
-    this.source.load(new Set(options.eventTypes ?? COLLECTED_EVENT_TYPES));
-    this.source.start(
-      (event) => this.#visit(event),
+  }
+
+  static async start(options: CaptureOptions = {}): Promise<Capture> {
+    const capture = new Capture(options);
+    capture.source.open(await Probe.load());
+    capture.source.want(new Set(options.eventTypes ?? COLLECTED_EVENT_TYPES));
+    capture.source.start(
+      (event) => capture.#visit(event),
       () => {},
     );
+    return capture;
   }
 
   /** Runs `act`, then returns the events that were caused by the process whose pid it returns. */

@@ -19,12 +19,12 @@ import { buildTrigger, TRIGGER, trigger } from './trigger.ts';
 let capture: Capture;
 let folder: string;
 
-before(() => {
+before(async () => {
   buildTrigger();
   folder = mkdtempSync(join(tmpdir(), 'shikra-events-'));
   writeFileSync(join(folder, 'file'), 'content');
   mkdirSync(join(folder, 'sub'));
-  capture = new Capture();
+  capture = await Capture.start();
 });
 
 after(() => {
@@ -614,9 +614,9 @@ test('chroot tells the new root as the kernel has it', { skip: process.arch !== 
   assert.deepEqual(fields, { 'evt.arg.path': join(folder, 'sub') });
 });
 
-test('records that go round the end of the ring come whole', () => {
+test('records that go round the end of the ring come whole', async () => {
   // 1 MiB holds some five thousand opens: six rounds of three thousand go over the end several times.
-  const small = new Capture({ ringPreset: 1, cpusPerRing: 0, eventTypes: ['openat'] });
+  const small = await Capture.start({ ringPreset: 1, cpusPerRing: 0, eventTypes: ['openat'] });
   try {
     const path = join(folder, 'file');
     let seen = 0;

@@ -11,10 +11,10 @@ import { buildTrigger, TRIGGER, trigger } from './trigger.ts';
 let capture: Capture;
 let folder: string;
 
-before(() => {
+before(async () => {
   buildTrigger();
   folder = mkdtempSync(join(tmpdir(), 'shikra-process-'));
-  capture = new Capture({ captureEnv: ['SHIKRA_TEST'] });
+  capture = await Capture.start({ captureEnv: ['SHIKRA_TEST'] });
 });
 
 after(() => {
@@ -165,8 +165,8 @@ test('ancestors are known to the first process', () => {
   assert.ok(own.size > 2);
 });
 
-test('processes that ran before are known with arguments and parents', () => {
-  const other = new Capture({ eventTypes: ['openat'] });
+test('processes that ran before are known with arguments and parents', async () => {
+  const other = await Capture.start({ eventTypes: ['openat'] });
   try {
     const { events } = other.of(() => {
       statSync('/');
@@ -204,8 +204,8 @@ test('an entry that a lost execution made stale is noticed and read again', asyn
   assert.equal(capture.source.table.counts.healed, healedBefore + 1);
 });
 
-test('a table that is full pushes out entries, counts them, and finds them again', () => {
-  const small = new Capture({ eventTypes: ['openat'], processTableEntries: 4 });
+test('a table that is full pushes out entries, counts them, and finds them again', async () => {
+  const small = await Capture.start({ eventTypes: ['openat'], processTableEntries: 4 });
   try {
     const { events } = small.of(() => trigger(['openat', 'cwd', '/etc/hostname', '0', '0']), ['proc.name', 'fd.name']);
     assert.deepEqual(events.findLast(({ type }) => type === 'openat')!.fields, {

@@ -1,4 +1,4 @@
-import { Probe } from '../../../native/index.ts';
+import type { Probe } from '../../../native/index.ts';
 import { type ContainerRequest, ContainerTable } from '../../event/container-table.ts';
 import { NameFile } from '../../event/name-file.ts';
 import { type CollectorStats, DROP_REASONS, EVENT_CLASSES } from '../../telemetry/collector-stats.ts';
@@ -35,7 +35,7 @@ export interface KernelSourceOptions {
 }
 
 /**
- * System call events of this machine. Opens the probe, keeps the process table, and shows each event to `onEvent` in the order of time.
+ * System call events of this machine. Works the probe, keeps the process table, and shows each event to `onEvent` in the order of time.
  * The view that it shows is the same object each time: nothing of it may be kept.
  */
 export class KernelSource {
@@ -45,7 +45,7 @@ export class KernelSource {
   readonly users = new NameFile('/etc/passwd', () => this.#tickMillis);
   readonly groups = new NameFile('/etc/group', () => this.#tickMillis);
   readonly #options: KernelSourceOptions;
-  readonly #probe: Probe;
+  #opened: Probe | undefined;
   readonly #ringBytes: number;
   readonly #cpusPerRing: number;
   readonly #view = new EventView();
@@ -66,7 +66,6 @@ export class KernelSource {
     this.#options = options;
     this.#ringBytes = 2 ** (options.ringPreset - 1) * MIB;
     this.#cpusPerRing = options.cpusPerRing === 0 ? 512 : options.cpusPerRing;
-    this.#probe = new Probe();
     this.containers = new ContainerTable({
       hasEngines: options.hasContainerEngines ?? false,
       onWanted: options.onContainerWanted ?? (() => {}),
@@ -80,19 +79,21 @@ export class KernelSource {
     });
   }
 
-  /**
-   * Loads the programs, set to collect these event types.
-   * @throws ShikraError PROBE_* if the probe cannot run here
-   */
-  load(eventTypes: ReadonlySet<string>): void {
-    this.#probe.load({
-      ...interestsIn(eventTypes),
+  /** Takes a loaded probe, which is this source's from now on, and makes its rings. Before all else. @throws ShikraError PROBE_* */
+  open(probe: Probe): void {
+    this.#opened = probe;
+    probe.configure({
       ringBytes: this.#ringBytes,
       cpusPerRing: this.#cpusPerRing,
       captureEnv: this.#options.captureEnv.length > 0,
     });
-    this.#reader = new RingReader(this.#probe.rings);
-    this.#peaks = new Float64Array(this.#probe.rings.length);
+    this.#reader = new RingReader(probe.rings);
+    this.#peaks = new Float64Array(probe.rings.length);
+  }
+
+  get #probe(): Probe {
+    if (this.#opened === undefined) throw new Error('the source has no probe');
+    return this.#opened;
   }
 
   /** Collects these event types from now on. @throws ShikraError PROBE_* */
@@ -160,7 +161,7 @@ export class KernelSource {
 
   /** Lets go of everything in the kernel. What was not drained is lost. */
   close(): void {
-    this.#probe.close();
+    this.#opened?.close();
   }
 
   /** Nothing more happens in the kernel; what is in the rings can still be drained. */
