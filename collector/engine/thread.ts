@@ -23,12 +23,18 @@ export class CollectorThread {
   readonly #stopped = Promise.withResolvers<number | undefined>();
   #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
   #listeners: Listeners | undefined;
+  /** What it said before there was someone to tell: a Worker does not keep it. */
+  readonly #early: FromCollector[] = [];
   #onAdopted: (outcome: ReloadOutcome) => void = () => {};
 
   constructor() {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
       name: 'collector',
       resourceLimits: { maxOldGenerationSizeMb: 512 },
+    });
+    this.#worker.on('message', (message: FromCollector) => {
+      if (this.#listeners === undefined) this.#early.push(message);
+      else this.#receive(message);
     });
     this.#worker.on('error', (error) => this.#ended(error as Error));
     this.#worker.on('exit', (code) => this.#ended(new Error(`it exited with code ${code}`)));
@@ -43,7 +49,7 @@ export class CollectorThread {
   /** @throws ShikraError what kept the collector from starting */
   start(listeners: Listeners): Promise<MessageOf<'ready'>> {
     this.#listeners = listeners;
-    this.#worker.on('message', (message: FromCollector) => this.#receive(message));
+    for (const message of this.#early.splice(0)) this.#receive(message);
     return this.#ready.promise;
   }
 

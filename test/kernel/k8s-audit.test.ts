@@ -57,3 +57,41 @@ test('both kinds of events fire rules of the same files, also after a reload', a
   agent.child.kill('SIGTERM');
   assert.equal(await agent.ended(), 0, agent.stderr);
 });
+
+test('each kind of events goes the way of its pipelines', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'one');
+  for (const name of ['audit.log', 'one']) writeFileSync(join(folder, name), '');
+  writeFileSync(join(folder, 'rules.yaml'), rules('/one'));
+  const logs = (receiver: string, exporter: string) => ({ receivers: [receiver], exporters: [exporter] });
+  const config = {
+    receivers: { kernel: { rules_files: ['rules.yaml'] }, k8s_audit: { files: ['audit.log'] } },
+    exporters: { stdout: { format: 'json' }, file: { path: join(folder, 'calls.jsonl') }, prometheus: { port: 0 } },
+    service: {
+      store: { path: 'store.db' },
+      pipelines: {
+        'logs/calls': logs('kernel', 'file'),
+        'logs/audit': logs('k8s_audit', 'stdout'),
+        metrics: { exporters: ['prometheus'] },
+      },
+    },
+  };
+  writeFileSync(join(folder, 'config.yaml'), JSON.stringify(config));
+  const agent = await new Command(t, ['run', '-c', join(folder, 'config.yaml')]).ready();
+  await agent.until('the log to be open', () => agent.stderr.includes('is read from its end'));
+  readFileSync(file);
+  await agent.metricUntil('shikra_exporter_records_total{exporter="file",outcome="delivered"}', (count) => count === 1);
+  appendFileSync(join(folder, 'audit.log'), `${JSON.stringify(EXEC)}\n`);
+  await agent.until('the audit event', () => agent.detections.length > 0);
+  agent.child.kill('SIGTERM');
+  assert.equal(await agent.ended(), 0, agent.stderr);
+  assert.deepEqual(
+    agent.detections.map(({ rule }) => rule),
+    ['Commanded'],
+  );
+  const delivered = readFileSync(join(folder, 'calls.jsonl'), 'utf8').trimEnd().split('\n');
+  assert.deepEqual(
+    delivered.map((line) => JSON.parse(line).rule),
+    ['Opened'],
+  );
+});
