@@ -1,4 +1,5 @@
 import type { Config } from '../collector/config/config.ts';
+import { metricsExporters } from '../collector/config/service.ts';
 import { ShikraError } from '../collector/errors.ts';
 import { METRIC_TABLE } from '../collector/telemetry/metric-table.ts';
 import type { PrometheusConfig } from '../exporters/prometheus/config.ts';
@@ -34,7 +35,7 @@ export async function readRuleCosts(url: string): Promise<Reading> {
 
 /** Where the agent of a configuration serves its metrics. @throws ShikraError AGENT_UNREACHABLE if it does not */
 export function metricsUrl({ file, exporters, service }: Config): string {
-  const inUse = service.pipelines.metrics.exporters.map((id) => exporters[id]);
+  const inUse = metricsExporters(service.pipelines).map((id) => exporters[id]);
   const exporter = inUse.find((each) => each?.type === 'prometheus')?.config as PrometheusConfig | undefined;
   if (exporter === undefined) throw unreachable(`${file} has no prometheus exporter in its pipelines`);
   if (exporter.port === 0)

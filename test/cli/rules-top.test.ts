@@ -160,6 +160,14 @@ describe('shikra rules top', () => {
     assert.ok(stdout.startsWith(`http://127.0.0.1:${port}/metrics: `));
   });
 
+  it('finds it in whatever pipeline of metrics it stands', async () => {
+    const file = join(folder, 'pipelines.yaml');
+    const pipelines = '{logs: {receivers: [kernel], exporters: [stdout]}, metrics/mine: {exporters: [prometheus]}}';
+    const exporters = `{stdout: {}, prometheus: {port: ${port}}}`;
+    writeFileSync(file, `receivers: {kernel: {}}\nexporters: ${exporters}\nservice: {pipelines: ${pipelines}}\n`);
+    assert.equal((await top(['-c', file, '--once', '--interval', '0.1'])).code, 0);
+  });
+
   it('fails if no agent answers, and says what to do', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
