@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { components } from '../../collector/components.ts';
+import { parseConfig } from '../../collector/config/load.ts';
 import { CollectorThread } from '../../collector/engine/thread.ts';
+import type { ShikraError } from '../../collector/errors.ts';
+import { ReceiversInUse } from '../../collector/receivers-in-use.ts';
 
 /**
  * The agent hung at its start, once in a while: it had asked the thread to begin and was still making the pipeline when the answer came. A Worker throws away
  * what is said before anybody listens.
  */
-test('what the thread says before anybody listens is not lost', async (t) => {
+test('what the thread says before anybody listens is not lost', { timeout: 30_000 }, async (t) => {
+  const text = JSON.stringify({ receivers: { kernel: { rules_files: ['/nowhere/rules.yaml'] } } });
+  const { config } = parseConfig(text, '/etc/shikra.yaml', { registry: components, environment: {} });
+  const receivers = new ReceiversInUse(config);
   const thread = new CollectorThread();
   t.after(() => thread.terminate());
-  const unusable = { rulesFiles: ['/nowhere/rules.yaml'], source: 'syscall' as const, receivers: {} };
-  // Without the right to load a probe it says that instead: an answer all the same.
-  thread.begin({ ...unusable, ruleSelection: [] } as unknown as Parameters<typeof thread.begin>[0]);
-  await sleep(2500);
-  const listeners = new Proxy({}, { get: () => () => {} }) as Parameters<typeof thread.start>[0];
-  await assert.rejects(thread.start(listeners), { name: 'ShikraError' });
+  thread.begin(receivers.collectorOptions(receivers.kernel!));
+  await sleep(2500); // by then it has refused; if it takes longer, this test only tells less
+  const nobody = { onDetections() {}, onStats() {}, onContainersWanted() {}, onDeath() {} };
+  await assert.rejects(thread.start(nobody), ({ code }: ShikraError) => /^(RULES_INVALID|PROBE_\w+)$/.test(code));
 });
