@@ -16,6 +16,7 @@ Examples:
                                       what a rule looks at, macros put in
   shikra rules test my_rules.yaml     run the tests that stand beside rules
   shikra deadletter list              what receivers refused
+  shikra rules top                    which rule of a running agent costs what
   shikra doctor                       can Shikra run here, and if not, what is missing
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
