@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CONTAINER_ENGINES, type ContainerEngine } from '../event/container-metadata.ts';
+import type { ContainerEngine } from '../event/container-metadata.ts';
 import { duration } from '../pipeline/units.ts';
 
 /** Where engines listen unless they are told otherwise. `*` stands for the number of a user. */
@@ -46,4 +46,3 @@ export const containersConfigSchema = z.strictObject({
 export type ContainersConfig = z.infer<typeof containersConfigSchema>;
 
 export type EngineSockets = Pick<ContainersConfig, ContainerEngine>;
-export { CONTAINER_ENGINES };

@@ -11,6 +11,8 @@ const MUTE = new Set(['lxc', 'libvirt-lxc', 'bpm']);
 /** Containers that are gone stay known: the last events of one come after its end, and one may be started again. */
 const MOST_GONE = 256;
 const MOST_ENTRIES = 16_384;
+/** Cgroups whose container is found without reading the path. */
+const MOST_PATHS = 1024;
 const FIRST_RETRY_MILLIS = 1000;
 const LONGEST_RETRY_MILLIS = 60_000;
 
@@ -104,7 +106,9 @@ export interface ContainerTableOptions {
 /** The containers of this machine, by id: those that processes are in, and those that engines told about. Of bounded size. */
 export class ContainerTable {
   readonly #entries = new Map<string, Container>();
-  readonly #gone: Container[] = [];
+  /** The longest gone first. */
+  readonly #gone = new Set<Container>();
+  readonly #byPath = new Map<string, Container>();
   readonly #options: ContainerTableOptions;
   #hasEngines: boolean;
   #missedBefore = 0;
@@ -131,8 +135,17 @@ export class ContainerTable {
 
   /** The container of a cgroup. */
   of(cgroupPath: string): Container {
+    const known = this.#byPath.get(cgroupPath);
+    if (known !== undefined && !known.forgotten) return known;
+    const container = this.#ofPath(cgroupPath);
+    if (this.#byPath.size >= MOST_PATHS) this.#byPath.clear();
+    this.#byPath.set(cgroupPath, container);
+    return container;
+  }
+
+  #ofPath(cgroupPath: string): Container {
     const name = containerOf(cgroupPath);
-    if (name !== undefined) return this.#find(name, name.runtime, true);
+    if (name !== undefined) return this.#find({ id: name.id }, name.runtime, true);
     const candidate = candidateOf(cgroupPath);
     return candidate === undefined ? HOST_CONTAINER : this.#find(candidate, undefined, false);
   }
@@ -150,6 +163,7 @@ export class ContainerTable {
     const container = this.#known({ id, ...(namespace !== undefined && { namespace }) }) ?? this.#create(metadata);
     container.metadata = metadata;
     container.gone = false;
+    this.#gone.delete(container);
     container.retryAt = Number.POSITIVE_INFINITY;
     const wasHost = container.isHost;
     if (wasHost) container.confirm();
@@ -169,8 +183,8 @@ export class ContainerTable {
     const container = this.#known(request);
     if (container === undefined || container.gone) return;
     container.gone = true;
-    this.#gone.push(container);
-    if (this.#gone.length > MOST_GONE) this.#forget(this.#gone.shift()!);
+    this.#gone.add(container);
+    if (this.#gone.size > MOST_GONE) this.#forgetFirst(this.#gone);
   }
 
   /** Its metadata is waited for no longer. */
@@ -225,11 +239,7 @@ export class ContainerTable {
   }
 
   #add(container: Container): void {
-    if (this.#entries.size >= MOST_ENTRIES)
-      for (const oldest of this.#entries.values()) {
-        this.#forget(oldest);
-        break;
-      }
+    if (this.#entries.size >= MOST_ENTRIES) this.#forgetFirst(this.#entries.values());
     this.#entries.set(keyOf(container.candidate), container);
   }
 
@@ -237,11 +247,14 @@ export class ContainerTable {
     return this.#entries.get(keyOf(request));
   }
 
-  #forget(container: Container): void {
-    if (this.#entries.get(keyOf(container.candidate)) !== container) return;
-    this.#missedBefore += container.missed;
-    container.forgotten = true;
-    this.#entries.delete(keyOf(container.candidate));
+  #forgetFirst(containers: Iterable<Container>): void {
+    for (const container of containers) {
+      this.#missedBefore += container.missed;
+      container.forgotten = true;
+      this.#entries.delete(keyOf(container.candidate));
+      this.#gone.delete(container);
+      return;
+    }
   }
 }
 

@@ -28,12 +28,12 @@ const LAYOUTS: readonly (readonly [runtime: string | undefined, pattern: RegExp]
   ['nerdctl', new RegExp(`/nerdctl-${ID}\\.scope$`)],
   // cgroupfs driver of kubelet, containerd's namespaces and others: the id alone is the folder's name.
   [undefined, new RegExp(`/(?:kubepods[^/]*(?:/[^/]+)*|default|k8s\\.io|moby|ecs/[^/]+|garden)/${ID}$`)],
-  ['lxc', /\/lxc(?:\.payload)?\/([^/]+)$/],
-  ['lxc', /\/lxc\.payload\.([^/]+)$/],
   ['libvirt-lxc', /\/([^/]+)\.libvirt-lxc$/],
   // systemd writes a hyphen of a name as \x2d: machine-lxc\x2dPID\x2dNAME.scope
   ['libvirt-lxc', /-lxc\\x2d(?:\d+\\x2d)?([^/]+)\.scope(?:\/libvirt)?$/],
   ['libvirt-lxc', /\/libvirt\/lxc\/([^/]+)$/],
+  ['lxc', /\/lxc(?:\.payload)?\/([^/]+)$/],
+  ['lxc', /\/lxc\.payload\.([^/]+)$/],
   ['bpm', /\/bpm-([A-Za-z0-9._-]+)\.scope$/],
 ];
 
