@@ -31,5 +31,4 @@ test('shikra rules top tells what the rules of a running agent did and cost', as
     rules,
     rules.toSorted((a, b) => b.seconds - a.seconds),
   );
-  await agent.stop();
 });
