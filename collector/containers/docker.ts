@@ -1,6 +1,7 @@
-import { Agent, type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { ContainerMetadata, ContainerMount, PodMetadata } from '../event/container-metadata.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
+import { http } from '../node-http.ts';
 import { ANSWER_MILLIS, type EngineClient, type EngineListener, eachOf, Teller } from './engine.ts';
 import { imageParts } from './image-reference.ts';
 import { podOfLabels } from './pod.ts';
@@ -59,7 +60,7 @@ interface ContainerEvent {
 export class DockerClient implements EngineClient {
   readonly #socketPath: string;
   readonly #type: 'docker' | 'podman';
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
   readonly #images = new Map<string, InspectedImage>();
   readonly #closed = new AbortController();
 
@@ -163,7 +164,7 @@ export class DockerClient implements EngineClient {
   /** @param limitMillis for the whole answer; a stream has none, but its beginning has */
   #open(path: string, query: Readonly<Record<string, string>>, limitMillis?: number): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const call = request({
+    const call = http.request({
       socketPath: this.#socketPath,
       path: `${path}?${new URLSearchParams(query)}`,
       headers: { host: 'localhost' },

@@ -1,7 +1,8 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import type { Agent, ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { gzipSync } from 'node:zlib';
+import { http } from '../../collector/node-http.ts';
 
 export interface HttpRequest {
   readonly url: string;
@@ -27,11 +28,11 @@ const LONGEST_BODY = 16 * 1024 * 1024;
  * followed: the next host would get the secrets.
  */
 export class HttpClient {
-  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  readonly #agents: { readonly http: Agent; readonly https: HttpsAgent };
 
   constructor(tls: SecureContextOptions = {}, environment: NodeJS.ProcessEnv = process.env) {
     const options = { keepAlive: true, maxSockets: 4, proxyEnv: environment };
-    this.#agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...tls }) };
+    this.#agents = { http: new http.Agent(options), https: new HttpsAgent({ ...options, ...tls }) };
   }
 
   /** Rejects if the connection fails or `signal` aborts; every answer resolves. */
@@ -49,7 +50,7 @@ export class HttpClient {
       const sending: ClientRequest =
         url.protocol === 'https:'
           ? httpsRequest(url, { ...options, agent: this.#agents.https })
-          : httpRequest(url, { ...options, agent: this.#agents.http });
+          : http.request(url, { ...options, agent: this.#agents.http });
       sending.on('error', reject);
       sending.on('response', (response) => {
         const chunks: Buffer[] = [];

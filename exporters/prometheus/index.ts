@@ -1,6 +1,7 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ShikraError } from '../../collector/errors.ts';
+import { http } from '../../collector/node-http.ts';
 import type { ExporterContext, ServingExporter } from '../helper/exporter.ts';
 import { type PrometheusConfig, prometheusConfigSchema } from './config.ts';
 
@@ -30,7 +31,7 @@ export function createPrometheusExporter(config: PrometheusConfig, context: Expo
     },
     async start() {
       if (server !== undefined) return;
-      server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, handler(context));
+      server = http.createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, handler(context));
       try {
         await listen(server, config);
       } catch (error) {

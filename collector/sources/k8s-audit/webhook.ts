@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { http } from '../../node-http.ts';
 import type { AuditProblem } from './parse.ts';
 
 export interface AuditWebhookOptions {
@@ -55,7 +56,7 @@ export class AuditWebhook {
     const listener = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
     this.#server =
       tls === undefined
-        ? createServer(LIMITS, listener)
+        ? http.createServer(LIMITS, listener)
         : createTlsServer({ ...LIMITS, ...tls, requestCert: tls.ca !== undefined, rejectUnauthorized: true }, listener);
     this.#server.maxConnections = MOST_CONNECTIONS;
   }
