@@ -1,5 +1,6 @@
-import type { Config } from '../collector/config/config.ts';
+import { type Config, kernelReceiver } from '../collector/config/config.ts';
 import { ShikraError } from '../collector/errors.ts';
+import { checkAuditLogs } from './doctor/audit-logs.ts';
 import { type Check, exitCodeOf, formatChecks, notOk, ok } from './doctor/check.ts';
 import { checkContainers } from './doctor/containers.ts';
 import { checkHost } from './doctor/host.ts';
@@ -20,15 +21,17 @@ export async function doctor(options: { readonly config?: string; readonly json?
 
 async function examine(file: string | undefined): Promise<Check[]> {
   const { check, config } = checkConfig(file);
+  // Without the kernel's events nothing of it is needed.
+  const needsKernel = config === undefined || kernelReceiver(config) !== undefined;
   return [
-    ...checkHost(),
-    ...(await checkProbe()),
+    ...(needsKernel ? [...checkHost(), ...(await checkProbe())] : []),
     check,
     ...(config === undefined
       ? []
       : [
-          ...(await checkContainers(config)),
+          ...(needsKernel ? await checkContainers(config) : []),
           ...checkRings(config),
+          ...checkAuditLogs(config),
           ...checkStore(config),
           ...(await checkSinks(config)),
         ]),

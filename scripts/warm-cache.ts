@@ -9,6 +9,7 @@ await import('../cli/command-line.ts');
 await import('../cli/run.ts');
 await import('../collector/agent.ts');
 await import('../collector/engine/collector.ts');
+await import('../collector/engine/audit-collector.ts');
 const { readConfig } = await import('../cli/read-config.ts');
 const { ReceiversInUse } = await import('../collector/receivers-in-use.ts');
 const { readRulesAside } = await import('../collector/engine/load-aside.ts');

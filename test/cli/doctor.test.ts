@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { checkAuditLogs } from '../../cli/doctor/audit-logs.ts';
 import { absent, exitCodeOf, formatChecks, notOk, ok } from '../../cli/doctor/check.ts';
 import { checkBtf, checkCapabilities, checkCgroup, checkKernel, checkLockdown } from '../../cli/doctor/host.ts';
 import { checkRings } from '../../cli/doctor/rings.ts';
@@ -9,6 +13,7 @@ import { checkStore } from '../../cli/doctor/store.ts';
 import { components as registry } from '../../collector/components.ts';
 import { parseConfig } from '../../collector/config/load.ts';
 import { otlpConfigSchema } from '../../exporters/otlp/config.ts';
+import { shikra } from './run-shikra.ts';
 
 function configOf(text: string) {
   return parseConfig(text, '/etc/shikra/x.yaml', { registry, environment: {} }).config;
@@ -73,6 +78,34 @@ test('rings that would take a quarter of the free memory are not ok', () => {
 test('CPUs may share a ring', () => {
   const config = configOf('receivers: {kernel: {cpus_per_ring: 0}}');
   assert.match(checkRings(config, 64, 1024)[0]?.detail ?? '', /^1 of 8 MiB/);
+});
+
+test('an audit log is ok if it can be read, and may be missing yet', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shikra-doctor-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'audit.log'), '');
+  const files = ['audit.log', 'later.log', '.'].map((name) => join(folder, name));
+  const checks = checkAuditLogs(configOf(`receivers: {k8s_audit: {files: ${JSON.stringify(files)}}}`));
+  assert.deepEqual(
+    checks.map(({ ok, needed }) => [ok, needed]),
+    [
+      [true, true],
+      [false, false],
+      [false, true],
+    ],
+  );
+  assert.match(checks[1]!.detail, /later\.log is not there yet$/);
+  assert.deepEqual(checkAuditLogs(configOf('receivers: {kernel: }')), []);
+});
+
+test('a configuration without the kernel needs nothing of it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shikra-doctor-'));
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, 'receivers: {k8s_audit: {webhook: {}}}\nservice: {store: {path: store.db}}\n');
+  const { stdout, code } = shikra(['doctor', '-c', file]);
+  rmSync(folder, { recursive: true });
+  assert.doesNotMatch(stdout, /CAP_BPF|probe|rings/);
+  assert.equal(code, 0, stdout);
 });
 
 test('a store in a folder that can be made is ok, one below a file is not', () => {
