@@ -122,9 +122,18 @@ function redacted(text: string, secrets: readonly (Secret | undefined)[]): strin
   let result = text;
   for (const secret of secrets) {
     const value = currentValue(secret);
-    if (value !== undefined && value.length >= 4) result = result.replaceAll(value, '***');
+    for (const part of value === undefined ? [] : partsOf(value)) result = result.replaceAll(part, '***');
   }
   return result;
+}
+
+const SHORTEST_SECRET = 6;
+
+/** Of an address, also what is secret in it: a receiver may repeat the path alone. */
+function partsOf(secret: string): string[] {
+  const url = URL.parse(secret);
+  const parts = url === null ? [] : [...url.pathname.split('/'), ...url.searchParams.values()];
+  return [secret, ...parts].filter((part) => part.length >= SHORTEST_SECRET);
 }
 
 function currentValue(secret: Secret | undefined): string | undefined {

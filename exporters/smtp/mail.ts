@@ -61,7 +61,7 @@ function asHtml(detection: Detection): string {
     ([name, value]) => `<tr><th align="left">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<h3 style="border-left:6px solid ${PRIORITY_COLORS[detection.priority]};padding-left:8px">${escapeHtml(
-    `${detection.priority}: ${detection.rule}`,
+    `${detection.priority}: ${oneLine(detection.rule)}`,
   )}</h3>
 <pre style="white-space:pre-wrap">${escapeHtml(detection.output)}</pre>
 <table>${rows.join('')}</table>`;
