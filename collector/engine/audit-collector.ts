@@ -5,7 +5,7 @@ import {
   type AuditEvent,
   AuditParser,
   type AuditProblem,
-  AuditWebhook,
+  type AuditWebhook,
   type AuditWebhookOptions,
   type BatchOutcome,
   FileTail,
@@ -61,7 +61,7 @@ export class AuditCollector {
   readonly #stop = new AbortController();
   /** Files that cannot be read, with the reason. */
   readonly #troubles = new Map<string, string>();
-  readonly #webhook: AuditWebhook | undefined;
+  #webhook: AuditWebhook | undefined;
   #sink: AuditSink | undefined;
   #problems: ProblemLog | undefined;
   #loops: Promise<unknown> = Promise.resolve();
@@ -73,8 +73,6 @@ export class AuditCollector {
     this.warnings = warnings;
     this.#parser = new AuditParser({ maxBytes: options.maxEventBytes });
     this.#positions = new Positions(options.positionsFile);
-    this.#webhook =
-      options.webhook && new AuditWebhook(options.webhook, (text, sender) => this.#takeBatch(text, sender));
   }
 
   /**
@@ -107,7 +105,7 @@ export class AuditCollector {
     return this.#troubles.size === 0 ? 'ok' : [...this.#troubles.values()].join('; ');
   }
 
-  /** Begins to read. Once. @throws ShikraError ADDRESS_IN_USE */
+  /** Begins to read. Once. @throws ShikraError ADDRESS_IN_USE or CONFIG_INVALID */
   async begin(sink: AuditSink): Promise<void> {
     this.#sink = sink;
     this.#problems = new ProblemLog((message) => sink.logger.warn(message));
@@ -141,7 +139,14 @@ export class AuditCollector {
 
   async #listen(logger: Logger): Promise<void> {
     const { webhook } = this.#options;
-    if (this.#webhook === undefined || webhook === undefined) return;
+    if (webhook === undefined) return;
+    const { AuditWebhook } = await import('../sources/k8s-audit/webhook.ts');
+    try {
+      this.#webhook = new AuditWebhook(webhook, (text, sender) => this.#takeBatch(text, sender));
+    } catch (error) {
+      // The certificate and its key are looked at here.
+      throw new ShikraError('CONFIG_INVALID', `receivers.k8s_audit.webhook.tls: ${(error as Error).message}`);
+    }
     try {
       await this.#webhook.listen();
     } catch (error) {

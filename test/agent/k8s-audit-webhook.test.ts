@@ -223,6 +223,11 @@ test('what keeps the webhook from being there keeps the agent from starting', as
   assert.equal(await missing.agent.ended(), 2);
   assert.match(missing.agent.stderr, /receivers\.k8s_audit\.webhook\.bearer_token_file: ENOENT/);
   await first.stop();
+  writeFileSync(join(first.folder, 'a.pem'), 'no certificate');
+  const tls = { cert_file: 'a.pem', key_file: 'a.pem' };
+  const broken = new Webhook(t, { tls }, first.folder);
+  assert.equal(await broken.agent.ended(), 2);
+  assert.match(broken.agent.stderr, /the configuration has mistakes: receivers\.k8s_audit\.webhook\.tls: /);
 });
 
 /** Without a content-length. */

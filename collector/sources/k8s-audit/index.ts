@@ -12,4 +12,4 @@ export {
   type ParsedAudit,
 } from './parse.ts';
 export { type FilePosition, Positions } from './positions.ts';
-export { AuditWebhook, type AuditWebhookOptions, type BatchOutcome } from './webhook.ts';
+export type { AuditWebhook, AuditWebhookOptions, BatchOutcome } from './webhook.ts';
