@@ -15,10 +15,10 @@ export const DEFAULT_SOCKETS: Readonly<Record<ContainerEngine, readonly string[]
 };
 
 const WHAT: Readonly<Record<ContainerEngine, string>> = {
-  docker: "Docker's",
-  podman: "Podman's",
-  containerd: "containerd's, which also tell of the pods of Kubernetes,",
-  cri: 'engines that speak the Container Runtime Interface, version 1 (CRI-O),',
+  docker: 'Docker',
+  podman: 'Podman',
+  containerd: 'containerd, of the pods of Kubernetes too',
+  cri: 'engines that speak the Container Runtime Interface, version 1, and nothing else: CRI-O',
 };
 
 function socketsOf(engine: ContainerEngine) {
@@ -26,7 +26,7 @@ function socketsOf(engine: ContainerEngine) {
     .array(z.string().startsWith('/'))
     .default([...DEFAULT_SOCKETS[engine]])
     .describe(
-      `Sockets of ${WHAT[engine]} as far as they are there; \`*\` stands for one folder's name. Empty: none is asked.`,
+      `Sockets of ${WHAT[engine]}; those that are there are used, now or later. \`*\` stands for one folder's name. Empty: none is asked.`,
     );
 }
 

@@ -179,7 +179,8 @@ export const CONTAINER_FIELDS: FieldTable = {
   'shikra.container.metadata': plain((event) => {
     const { container } = event.process.image;
     if (container.pending) container.asked = true;
-    return container.isHost || container.pending ? undefined : container.state;
+    if (container.isHost) return undefined;
+    return container.pending ? 'late' : container.state; // one that is waited for is evaluated again
   }),
   'proc.is_container_healthcheck': plain(isHealthcheck),
   'k8s.pod.name': pod(({ name }) => name),
