@@ -108,6 +108,20 @@ test('a plain user runs it, and a command in a pod by an unexpected user is dete
   await stop(agent);
 });
 
+test('the bundled rules find commands in pods, and are all that is loaded by default', async (t) => {
+  const it = setting(t, { rules_files: undefined, start_at: 'beginning' });
+  const place = { objectRef: { resource: 'pods', namespace: 'kube-system', name: 'etcd-0', subresource: 'exec' } };
+  append(it.log, { ...EXEC, ...place }, ATTACH, { ...EXEC, stage: 'ResponseComplete' });
+  const agent = await start(t, it);
+  await detected(agent, 2);
+  assert.deepEqual(
+    agent.detections.map(({ rule }) => rule),
+    ['Command run in a system pod', 'Command run in a pod'],
+  );
+  assert.match(agent.stderr, /rules for system calls are checked, and never fire: no receiver brings these events/);
+  await stop(agent);
+});
+
 test('what is no event is counted and told with its line, and the reading goes on', async (t) => {
   const it = setting(t, { start_at: 'beginning', max_event_size: '10kB' });
   appendFileSync(it.log, '\n{"kind":\n');
