@@ -23,6 +23,7 @@ interface Addon {
   want(probe: OpenProbe, interests: Uint8Array, wantsCalls: boolean): void;
   detach(probe: OpenProbe): void;
   advance(probe: OpenProbe, positions: Float64Array): boolean;
+  waitingBytes(probe: OpenProbe): number;
   drops(probe: OpenProbe): Float64Array;
   processes(probe: OpenProbe, pid: number): Buffer;
   clockOffset(): bigint;
@@ -157,6 +158,11 @@ export class Probe {
   /** Gives back what was read and brings `positions` up to date. @returns true if records wait */
   advance(): boolean {
     return addon().advance(this.#probe, this.positions);
+  }
+
+  /** What is in the rings and was not given back; unlike `positions` it knows of records that a program has not finished. */
+  get waitingBytes(): number {
+    return addon().waitingBytes(this.#probe);
   }
 
   /** Counts of loss by CPU, reason and class, in this order. */

@@ -350,6 +350,21 @@ static napi_value js_advance(napi_env env, napi_callback_info info)
 	return result;
 }
 
+/* waitingBytes(probe) -> number: what was not given back, finished or not. */
+static napi_value js_waiting_bytes(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	napi_value argument, value;
+	size_t count = 1;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	handle = handle_of(env, argument);
+	if (!handle)
+		return NULL;
+	CHECK(env, napi_create_double(env, probe_waiting_bytes(handle->probe), &value));
+	return value;
+}
+
 /* clockOffset() -> bigint: nanoseconds to add to a time of CLOCK_BOOTTIME to get wall clock. */
 static napi_value js_clock_offset(napi_env env, napi_callback_info info)
 {
@@ -454,6 +469,7 @@ NAPI_MODULE_INIT()
 {
 	static const struct { const char *name; napi_callback function; } functions[] = {
 		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
+		{ "waitingBytes", js_waiting_bytes },
 		{ "drops", js_drops }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
 	};
 

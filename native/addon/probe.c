@@ -430,6 +430,15 @@ bool probe_advance(struct probe *probe, double *positions)
 	return waiting;
 }
 
+uint64_t probe_waiting_bytes(const struct probe *probe)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < probe->ring_count; i++)
+		bytes += __atomic_load_n(probe->rings[i].producer, __ATOMIC_ACQUIRE) - __atomic_load_n(probe->rings[i].consumer, __ATOMIC_ACQUIRE);
+	return bytes;
+}
+
 int64_t probe_clock_offset_ns(void)
 {
 	struct timespec boot, wall;

@@ -48,6 +48,8 @@ bool probe_attach(struct probe *probe, probe_notify notify, void *context, struc
 bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error);
 /* Gives back what was read, says how far complete records reach: (read, complete) for each ring. True if any ring has records. */
 bool probe_advance(struct probe *probe, double *positions);
+/* What is in the rings and was not given back, records that a program still writes included: a processor can be taken from it at any point. */
+uint64_t probe_waiting_bytes(const struct probe *probe);
 /* What to add to a time of CLOCK_BOOTTIME to get wall clock. */
 int64_t probe_clock_offset_ns(void);
 /* Fills counts[cpu][reason][class]; returns how many there are. */

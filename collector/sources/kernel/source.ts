@@ -151,12 +151,9 @@ export class KernelSource {
     }
   }
 
-  /** What drain() left in the rings. */
+  /** What drain() left in the rings, and what the kernel is still writing into them. */
   get waitingBytes(): number {
-    const { positions } = this.#probe;
-    let waiting = 0;
-    for (let i = 0; i < positions.length; i += 2) waiting += positions[i + 1]! - positions[i]!;
-    return waiting;
+    return this.#probe.waitingBytes;
   }
 
   /** Lets go of everything in the kernel. What was not drained is lost. */
