@@ -71,7 +71,7 @@ function resolveCheck(check: TypedCheck): TypedExpression {
   if (left.kind !== 'field' || !isPath(left)) return check;
   const takesMore = modifier === undefined ? SEVERAL_PATHS.has(operator) : modifier === 'anyof';
   if (!takesMore && (modifier !== undefined || !ONE_PATH.has(operator))) return check;
-  const others = values.flatMap((value) => resolvedPaths(value, operator)).filter((path) => !values.includes(path));
+  const others = otherPaths(values, operator);
   if (others.length === 0) return check;
   if (takesMore) return { ...check, values: [...values, ...others] };
   return { kind: 'or', operands: [check, ...others.map((path) => ({ ...check, values: [path] }))] };
@@ -81,10 +81,19 @@ function isPath({ definition, reference }: TypedField): boolean {
   return reference.name !== 'fd.filename' && (KERNEL_PATHS.has(reference.name) || holdsPath({ definition, reference }));
 }
 
-/** What else the constant stands for. */
-function resolvedPaths(value: LiteralValue, operator: string): string[] {
-  if (typeof value !== 'string' || value.charCodeAt(0) !== SLASH || value === '/') return [];
-  if (!FIRST_LETTERS.has(value.charCodeAt(1))) return [];
+/** What else the constants stand for. */
+function otherPaths(values: readonly LiteralValue[], operator: string): string[] {
+  const others = new Set<string>();
+  for (const value of values) {
+    if (typeof value !== 'string' || value.charCodeAt(0) !== SLASH || !FIRST_LETTERS.has(value.charCodeAt(1))) continue;
+    for (const path of resolvedPaths(value, operator)) others.add(path);
+  }
+  if (others.size === 0) return [];
+  const known = new Set(values);
+  return [...others].filter((path) => !known.has(path));
+}
+
+function resolvedPaths(value: string, operator: string): string[] {
   const isStart = operator === 'startswith';
   return LINKED_FOLDERS.flatMap(([link, folder]) => {
     if (value === link || value.startsWith(`${link}/`)) return [folder + value.slice(link.length)];
