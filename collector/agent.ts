@@ -20,6 +20,8 @@ const STATS_INTERVAL_MILLIS = 1000;
 /** What the collector has for its rings at a stop; an answer this much later still counts. */
 const DRAIN_MILLIS = 1000;
 const DRAIN_GRACE_MILLIS = 500;
+/** In a flood the answer stands behind thousands of detections that this thread takes one after the other. */
+const DRAIN_MOST_MILLIS = 2500;
 /** A stop's time for draining and delivering. Five seconds are promised: the rest is for a reader of stdout that does not read. */
 const STOP_MILLIS = 3000;
 
@@ -274,7 +276,9 @@ class RunningAgent implements Agent {
 
   /** @returns bytes of events that there was no time for; undefined without an answer */
   async #stopKernel(): Promise<number | undefined> {
-    return this.#thread === undefined ? 0 : await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS);
+    return this.#thread === undefined
+      ? 0
+      : await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS, DRAIN_MOST_MILLIS);
   }
 
   async #stopAudit(): Promise<void> {

@@ -23,6 +23,8 @@ export class CollectorThread {
   readonly #stopped = Promise.withResolvers<number | undefined>();
   #state: 'starting' | 'running' | 'stopped' | 'dead' = 'starting';
   #listeners: Listeners | undefined;
+  /** Messages so far. */
+  #heard = 0;
   /** What it said before there was someone to tell: a Worker does not keep it. */
   readonly #early: FromCollector[] = [];
   #onAdopted: (outcome: ReloadOutcome) => void = () => {};
@@ -68,11 +70,27 @@ export class CollectorThread {
     return promise;
   }
 
-  /** @returns the bytes of events that it had no time for; undefined if it did not answer */
-  async stop(limitMillis: number, graceMillis: number): Promise<number | undefined> {
+  /**
+   * @param limitMillis what the thread has for its rings
+   * @param graceMillis how long it may be silent after that; what it sent before its answer may still have to be worked through here
+   * @param mostMillis when it is given up even so
+   * @returns the bytes of events that it had no time for; undefined if it did not answer
+   */
+  async stop(limitMillis: number, graceMillis: number, mostMillis: number): Promise<number | undefined> {
     if (this.#state !== 'running') return this.#state === 'stopped' ? 0 : undefined;
     this.send({ type: 'stop', limitMillis });
-    const timer = setTimeout(() => this.#stopped.resolve(undefined), limitMillis + graceMillis);
+    const started = performance.now();
+    let heard = this.#heard;
+    const giveUp = (): void => {
+      const isSilent = heard === this.#heard;
+      heard = this.#heard;
+      if (isSilent || performance.now() - started > mostMillis) this.#stopped.resolve(undefined);
+      else timer = setTimeout(giveUp, graceMillis);
+    };
+    let timer = setTimeout(() => {
+      heard = this.#heard;
+      timer = setTimeout(giveUp, graceMillis);
+    }, limitMillis);
     const leftBytes = await this.#stopped.promise;
     clearTimeout(timer);
     await this.terminate();
@@ -89,6 +107,7 @@ export class CollectorThread {
   }
 
   #receive(message: FromCollector): void {
+    this.#heard++;
     switch (message.type) {
       case 'detections':
         this.#listeners?.onDetections(message);
