@@ -4,7 +4,7 @@ import { CONDITIONS, type ConditionName, startCondition } from './conditions.ts'
 import { type LoopResult, runLoop, type Workload } from './workloads.ts';
 
 /** Before it is measured each loop runs a while unmeasured, under every condition: caches fill, and V8 compiles what is hot. */
-const WARM_UP_SECONDS = 0.5;
+const WARM_UP_SECONDS = 2;
 /** The agent's counters are brought up to date once a second. */
 const SETTLE_MILLIS = 1_300;
 

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import type { Probe } from '../../native/index.ts';
 import type { CheckedRule, CompiledRule } from '../../rules/runtime.ts';
 import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
@@ -10,6 +9,7 @@ import type { ContainerRequest } from '../event/container-table.ts';
 import type { EventView } from '../sources/kernel/event-view.ts';
 import { Evidence, KernelFields, METADATA_FIELD } from '../sources/kernel/fields/index.ts';
 import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
+import type { Probe } from '../sources/kernel/probe.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import { type CollectorStats, MISSING_REASONS, type MissingReason } from '../telemetry/collector-stats.ts';

@@ -1,7 +1,7 @@
 /** The collector's thread: waits for `begin`, then for `taken`, `stats`, `adopt` and `stop`; what it says itself is {@link FromCollector}. */
 import { parentPort } from 'node:worker_threads';
-import { Probe } from '../../native/index.ts';
 import { ShikraError } from '../errors.ts';
+import { Probe } from '../sources/kernel/probe.ts';
 import type { Collector as CollectorType } from './collector.ts';
 import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
 
