@@ -1,5 +1,6 @@
 import type { Config } from '../collector/config/config.ts';
 import { formatProblem } from '../collector/config/problem.ts';
+import { logsPipelines } from '../collector/config/service.ts';
 import { CollectorThread } from '../collector/engine/thread.ts';
 import { whenStopped } from './stop-signals.ts';
 import { version } from './version.ts';
@@ -33,6 +34,7 @@ async function start(configFile: string | undefined, thread: CollectorThread) {
 /** For someone at a terminal; a log collector needs no greeting. */
 function welcome({ service, file }: Config): void {
   if (!process.stderr.isTTY) return;
-  const sinks = service.pipelines.logs.exporters.join(', ');
+  const exporters = logsPipelines(service.pipelines).flatMap(([, pipeline]) => pipeline.exporters);
+  const sinks = [...new Set(exporters)].join(', ');
   console.error(`shikra ${version()} is watching (${file ?? 'defaults'}); detections go to ${sinks}. Ctrl-C stops it.`);
 }

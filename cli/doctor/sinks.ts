@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { Component, Signal } from '../../collector/config/component.ts';
 import type { Config } from '../../collector/config/config.ts';
 import type { Environment } from '../../collector/config/environment.ts';
+import { logsPipelines, metricsExporters } from '../../collector/config/service.ts';
 import type { OtlpConfig } from '../../exporters/otlp/config.ts';
 import { resolveEndpoint } from '../../exporters/otlp/endpoint.ts';
 import { type Check, notOk, ok } from './check.ts';
@@ -15,12 +16,15 @@ interface Address {
 
 /** Whether something listens where each exporter sends to. */
 export async function checkSinks(config: Config, environment: Environment = process.env): Promise<Check[]> {
-  const { logs, metrics } = config.service.pipelines;
-  const ids = [...new Set([...logs.exporters, ...metrics.exporters])];
+  const { pipelines } = config.service;
+  const logs = logsPipelines(pipelines).flatMap(([, { exporters }]) => exporters);
+  const metrics = metricsExporters(pipelines);
+  const ids = [...new Set([...logs, ...metrics])];
   const checks = ids.map((id) => {
-    const signals = (['logs', 'metrics'] as const).filter((signal) =>
-      config.service.pipelines[signal].exporters.includes(id),
-    );
+    const signals: Signal[] = [
+      ...(logs.includes(id) ? ['logs' as const] : []),
+      ...(metrics.includes(id) ? ['metrics' as const] : []),
+    ];
     const addresses = addressesOf(config.exporters[id] as Component, signals, environment);
     return addresses.map((address) => checkAddress(id, address));
   });
@@ -45,17 +49,23 @@ export function addressesOf(
   environment: Environment,
 ): Address[] {
   const urls =
-    type === 'otlp' ? signals.map((signal) => otlpUrl(config as OtlpConfig, signal, environment)) : endpointIn(config);
+    type === 'otlp' ? signals.map((signal) => otlpUrl(config as OtlpConfig, signal, environment)) : urlsIn(config);
   const addresses = urls.flatMap(addressOfUrl);
   const isNew = ({ host, port }: Address, index: number) =>
     addresses.findIndex((other) => other.host === host && other.port === port) === index;
   return addresses.filter(isNew);
 }
 
-/** A listening endpoint is `host:port`; one that is sent to is a URL. */
-function endpointIn(config: unknown): string[] {
-  const { endpoint } = (config ?? {}) as { endpoint?: unknown };
-  return typeof endpoint === 'string' && /^https?:/.test(endpoint) ? [endpoint] : [];
+/** Keys under which exporters name where they send to. */
+const URL_KEYS = ['url', 'urls', 'webhook_url', 'api_url'];
+
+/** Addresses that stand in the configuration itself. One that a file holds, or a datagram's, cannot be knocked at. */
+function urlsIn(config: unknown): string[] {
+  const own = (config ?? {}) as Readonly<Record<string, unknown>>;
+  // Slack's API is there by default, also for those who use a webhook.
+  const isWebhook = (own.webhook_url ?? own.webhook_url_file) !== undefined;
+  const keys = isWebhook ? ['webhook_url'] : URL_KEYS;
+  return keys.flatMap((key) => own[key] ?? []).filter((value): value is string => /^https?:/.test(String(value)));
 }
 
 /** What the exporter leaves open, the OpenTelemetry specification settles. */

@@ -221,13 +221,15 @@ class RunningPipeline implements Pipeline {
   /**
    * Which stored detections are for an exporter: those of its chains that its filter lets pass. What was stored under a chain that the
    * configuration had before, and an exporter had yet to send, is for every exporter: it must not be passed over in silence.
+   * Undefined: all of them.
    */
-  #acceptance(id: string): (item: StoredDetection) => boolean {
+  #acceptance(id: string): ((item: StoredDetection) => boolean) | undefined {
     const { config } = this.#settings;
     const exporter = config.exporters.find((each) => each.id === id)!;
     const { filter } = exporter.config as { filter?: FilterConfig };
     const passes = filter === undefined ? undefined : createFilter(filter);
     const others = new Set(config.chains.map(({ name }) => name).filter((name) => !exporter.chains.includes(name)));
+    if (others.size === 0 && passes === undefined) return undefined;
     return (item) => !others.has(item.chain) && (passes === undefined || passes(item.detection));
   }
 
@@ -253,7 +255,7 @@ class RunningPipeline implements Pipeline {
   }
 
   /** Shows what is stored from now on; a detection is seen only after it is safe. */
-  #follow(exporter: LiveExporter, accepts: (item: StoredDetection) => boolean): void {
+  #follow(exporter: LiveExporter, accepts: (item: StoredDetection) => boolean = () => true): void {
     let shown = this.store.lastSeq;
     const unsubscribe = this.store.onStored((last) => {
       while (shown < last) {

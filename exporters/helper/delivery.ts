@@ -1,11 +1,11 @@
 import type { Logger } from '../../collector/telemetry/logger.ts';
-import type { ExporterOutcome, Metrics } from '../../collector/telemetry/metrics.ts';
+import type { Metrics } from '../../collector/telemetry/metrics.ts';
 import type { Refused } from '../store/dead-letters.ts';
 import type { Store } from '../store/store.ts';
 import type { StoredDetection } from '../store/stored-detection.ts';
+import { BatchSender, type Note, type SendResult } from './batch-sender.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import type { DeliveringExporter } from './exporter.ts';
-import type { ExportOutcome } from './outcome.ts';
 import { DELIVERY_DEFAULTS, type DeliverySettings } from './settings.ts';
 
 export interface DeliveryDeps {
@@ -15,13 +15,17 @@ export interface DeliveryDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Which detections it gets. Default: all. */
-  readonly accepts?: (item: StoredDetection) => boolean;
+  readonly accepts?: ((item: StoredDetection) => boolean) | undefined;
   readonly settings?: Partial<DeliverySettings>;
   readonly clock?: Clock;
 }
 
 type State = 'new' | 'running' | 'draining' | 'stopped';
 
+/** Rows that are looked at together when some of them are for other exporters. */
+const FILTER_WINDOW = 1000;
+/** So many rows may be looked at again after a crash. */
+const PASSED_OVER_UNNOTED = 10_000;
 const JITTER = 0.2;
 const LEAST_SHUTDOWN_MILLIS = 1000;
 /** Even a receiver that asks for an hour is asked again after this. */
@@ -40,11 +44,14 @@ export class Delivery {
   readonly #metrics: Metrics;
   readonly #settings: DeliverySettings;
   readonly #clock: Clock;
-  readonly #accepts: (item: StoredDetection) => boolean;
+  readonly #accepts: ((item: StoredDetection) => boolean) | undefined;
+  readonly #sender: BatchSender;
   #state: State = 'new';
   #cursor = 0;
+  /** The cursor as the disk has it. */
+  #notedCursor = 0;
   #failures = 0;
-  #lastOutcome: ExportOutcome['status'] | 'none' = 'none';
+  #lastOutcome: SendResult['status'] | 'none' = 'none';
   #loop: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
   #afterMillis: number | undefined;
@@ -64,7 +71,15 @@ export class Delivery {
     this.#metrics = deps.metrics;
     this.#settings = { ...DELIVERY_DEFAULTS, ...deps.exporter.delivery, ...deps.settings };
     this.#clock = deps.clock ?? SYSTEM_CLOCK;
-    this.#accepts = deps.accepts ?? (() => true);
+    this.#accepts = deps.accepts;
+    const { timeoutMillis } = this.#settings;
+    this.#sender = new BatchSender({
+      ...deps,
+      logger: this.#logger,
+      clock: this.#clock,
+      timeoutMillis,
+      stop: this.#stop.signal,
+    });
   }
 
   /** `ok`, or `retrying` while the receiver does not take anything; `new`, `draining` and `stopped` around that. */
@@ -79,6 +94,7 @@ export class Delivery {
     this.#state = 'running';
     this.#metrics.declareExporter(this.#id);
     this.#cursor = this.#store.openCursor(this.#id);
+    this.#notedCursor = this.#cursor;
     this.#showQueue();
     await this.#exporter.start();
     this.#unsubscribe = this.#store.onStored(() => this.#wakeUp());
@@ -129,6 +145,7 @@ export class Delivery {
     }
     this.#state = 'stopped';
     this.#unsubscribe();
+    this.#noteCursor();
     await this.#shutDownExporter(Math.max(LEAST_SHUTDOWN_MILLIS, deadlineMillis));
     this.#store.closeCursor(this.#id);
   }
@@ -146,24 +163,30 @@ export class Delivery {
   async #run(): Promise<void> {
     while (this.#state === 'running' || this.#state === 'draining') {
       const wake = this.#wake.promise;
-      const batch = this.#read();
-      if (batch.length > 0) await this.#deliver(batch);
+      const rows = this.#read();
+      if (rows.length > 0) await this.#deliver(rows);
       else await this.#deliverDeadLetters();
       const stopNow =
-        this.#stop.signal.aborted || (this.#state === 'draining' && (batch.length === 0 || this.#failures > 0));
+        this.#stop.signal.aborted || (this.#state === 'draining' && (rows.length === 0 || this.#failures > 0));
       if (stopNow) return;
       if (this.#failures > 0) await this.#pause();
-      else if (batch.length === 0) {
+      else if (rows.length === 0) {
         this.#settle();
         await wake;
       }
     }
   }
 
+  /** With a filter in larger steps than batches: what it holds back should not cost a transaction for every few. */
   #read(): StoredDetection[] {
+    const { batchCount, batchBytes } = this.#settings;
+    const count = this.#accepts === undefined ? batchCount : Math.max(batchCount, FILTER_WINDOW);
+    return this.#reading(() => this.#store.read(this.#cursor, count, batchBytes));
+  }
+
+  #reading(read: () => StoredDetection[]): StoredDetection[] {
     try {
-      const { batchCount, batchBytes } = this.#settings;
-      return this.#store.read(this.#cursor, batchCount, batchBytes);
+      return read();
     } catch (error) {
       this.#failed('the store cannot be read', undefined, error);
       this.#metrics.storeErrors.inc({ operation: 'read' });
@@ -171,127 +194,77 @@ export class Delivery {
     }
   }
 
-  /** Sends what of a batch is for this exporter. Those that are not are passed over together with the ones before them. */
-  async #deliver(batch: readonly StoredDetection[]): Promise<void> {
-    const last = batch.at(-1)!.seq;
-    const accepted = batch.filter((item) => this.#accepts(item));
-    const finished = await this.#send(accepted, (items, refused) => {
-      const seq = items.at(-1)!.seq;
-      this.#advance(items === accepted ? last : seq, refused);
-    });
-    if (finished && this.#cursor < last) this.#note(() => this.#advance(last, []));
-    const isAccepted = new Set(accepted);
-    this.#count('filtered', batch.filter((item) => item.seq <= this.#cursor && !isAccepted.has(item)).length);
+  /** Sends what of the rows is for this exporter, and passes over the others. */
+  async #deliver(rows: readonly StoredDetection[]): Promise<void> {
+    const last = rows.at(-1)!.seq;
+    const accepts = this.#accepts;
+    const accepted = accepts === undefined ? rows : rows.filter((row) => accepts(row));
+    const { batchCount } = this.#settings;
+    for (let first = 0; first < accepted.length; first += batchCount) {
+      const batch = accepted.slice(first, first + batchCount);
+      const isLast = first + batchCount >= accepted.length;
+      const sent = await this.#send(batch, (items, refused) =>
+        this.#advance(isLast && items === batch ? last : items.at(-1)!.seq, refused),
+      );
+      if (!sent) break;
+    }
+    if (accepted.length === 0 || this.#cursor >= accepted.at(-1)!.seq) this.#passOver(last);
+    if (accepted.length < rows.length) {
+      const isAccepted = new Set(accepted);
+      const passed = rows.filter((row) => row.seq <= this.#cursor && !isAccepted.has(row)).length;
+      this.#metrics.exporterRecords.inc({ exporter: this.#id, outcome: 'filtered' }, passed);
+    }
     this.#showQueue();
   }
 
   /** One batch of those that someone wants sent again. They are behind the cursor: their order among the others is lost. */
   async #deliverDeadLetters(): Promise<void> {
-    const items = this.#readDeadLetters();
-    if (items.length > 0) await this.#send(items, (sent, refused) => this.#store.retried(this.#id, sent, refused));
-    // There may be more.
-    if (items.length > 0 && this.#failures === 0) this.#wakeUp();
+    const { batchCount } = this.#settings;
+    const items = this.#reading(() => this.#store.deadLetters.requested(this.#id, batchCount));
+    if (items.length === 0) return;
+    const sent = await this.#send(items, (part, refused) => this.#store.retried(this.#id, part, refused));
+    if (sent) this.#wakeUp(); // there may be more
   }
 
-  /**
-   * Sends a batch; halves it as long as it is refused.
-   * @param note writes down how a part ended; what it throws is the disk's failure
-   * @returns false at a failure that may pass: what is left comes again
-   */
-  async #send(
-    batch: readonly StoredDetection[],
-    note: (items: readonly StoredDetection[], refused: readonly Refused[]) => void,
-  ): Promise<boolean> {
-    const todo = batch.length === 0 ? [] : [batch];
-    for (let items = todo.pop(); items !== undefined; items = todo.pop()) {
-      const outcome = await this.#attempt(items);
-      this.#lastOutcome = outcome.status;
-      if (outcome.status === 'retryable') {
-        const age = this.#clock.now() - Date.parse(items[0]!.detection.observed_time);
-        this.#metrics.exporterOldest.set({ exporter: this.#id }, Math.max(0, age / 1000));
-        this.#failed(outcome.reason, outcome.afterMillis);
-        return false;
-      }
-      if (outcome.status === 'permanent' && items.length > 1 && outcome.splittable !== false) {
-        const middle = items.length >> 1;
-        todo.push(items.slice(middle), items.slice(0, middle));
-        continue;
-      }
-      const part = items;
-      const refused = refusedOf(part, outcome);
-      if (!this.#note(() => note(part, refused)) || this.#stop.signal.aborted) return false;
-      this.#settled(part.length, refused, outcome);
-    }
-    return true;
-  }
-
-  /** @returns false if the disk refused; the same items come again then */
-  #note(work: () => void): boolean {
-    try {
-      work();
+  /** @returns false if what is left comes again */
+  async #send(batch: readonly StoredDetection[], note: Note): Promise<boolean> {
+    const result = await this.#sender.send(batch, (items, refused) => {
+      note(items, refused);
       this.#failures = 0;
-      return true;
-    } catch (error) {
-      this.#metrics.storeErrors.inc({ operation: 'write' });
-      this.#failed('the store cannot note what was delivered', undefined, error);
-      return false;
-    }
+      this.#showQueue();
+    });
+    this.#lastOutcome = result.status;
+    if (result.status === 'retryable') this.#failed(result.reason, result.afterMillis);
+    if (result.status === 'not noted') this.#notNoted(result.error);
+    return result.status === 'done';
+  }
+
+  #notNoted(error: unknown): void {
+    this.#metrics.storeErrors.inc({ operation: 'write' });
+    this.#failed('the store cannot note what was delivered', undefined, error);
   }
 
   #advance(seq: number, refused: readonly Refused[]): void {
     this.#store.advance(this.#id, seq, refused);
     this.#cursor = seq;
+    this.#notedCursor = seq;
   }
 
-  #settled(count: number, refused: readonly Refused[], outcome: ExportOutcome): void {
-    this.#metrics.exporterOldest.set({ exporter: this.#id }, 0);
-    if (outcome.status === 'success') this.#countSuccess(count - refused.length, outcome.rejected);
-    this.#count('dead_letter', refused.length);
-    if (refused.length > 0)
-      this.#logger.error(
-        { count: refused.length, uid: refused[0]!.item.uid, reason: refused[0]!.reason },
-        'the receiver refused detections; they are kept as dead letters',
-      );
-    this.#showQueue();
+  /** Written to disk from time to time: after a crash the same rows are passed over again. */
+  #passOver(seq: number): void {
+    if (seq <= this.#cursor) return;
+    this.#store.passOver(this.#id, seq);
+    this.#cursor = seq;
+    this.#failures = 0;
+    if (seq - this.#notedCursor >= PASSED_OVER_UNNOTED) this.#noteCursor();
   }
 
-  #countSuccess(count: number, rejected: { count: number; reason: string } | undefined): void {
-    const refused = Math.min(count, rejected?.count ?? 0);
-    this.#count('delivered', count - refused);
-    this.#count('rejected', refused);
-    this.#metrics.exporterLastSuccess.set({ exporter: this.#id }, this.#clock.now() / 1000);
-    if (rejected !== undefined)
-      this.#logger.warn(
-        { rejected: refused, reason: rejected.reason },
-        'the receiver took the batch but not all of it',
-      );
-  }
-
-  #readDeadLetters(): StoredDetection[] {
+  #noteCursor(): void {
+    if (this.#cursor === this.#notedCursor) return;
     try {
-      return this.#store.deadLetters.requested(this.#id, this.#settings.batchCount);
+      this.#advance(this.#cursor, []);
     } catch (error) {
-      this.#failed('the store cannot be read', undefined, error);
-      this.#metrics.storeErrors.inc({ operation: 'read' });
-      return [];
-    }
-  }
-
-  async #attempt(items: readonly StoredDetection[]): Promise<ExportOutcome> {
-    const limit = new AbortController();
-    const signal = AbortSignal.any([limit.signal, this.#stop.signal]);
-    const { timeoutMillis } = this.#settings;
-    const timedOut = this.#clock.sleep(timeoutMillis, signal).then((): ExportOutcome => {
-      limit.abort();
-      const reason = this.#stop.signal.aborted ? 'the agent stops' : `no answer within ${timeoutMillis} ms`;
-      return { status: 'retryable', reason };
-    });
-    try {
-      return await Promise.race([this.#exporter.export(items, signal), timedOut]);
-    } catch (error) {
-      return { status: 'retryable', reason: error instanceof Error ? error.message : String(error) };
-    } finally {
-      limit.abort();
+      this.#notNoted(error);
     }
   }
 
@@ -319,10 +292,6 @@ export class Delivery {
     await this.#clock.sleep(millis, AbortSignal.any([this.#hurry.signal, this.#stop.signal]));
   }
 
-  #count(outcome: ExporterOutcome, count: number): void {
-    if (count > 0) this.#metrics.exporterRecords.inc({ exporter: this.#id, outcome }, count);
-  }
-
   #showQueue(): void {
     this.#metrics.exporterQueueSize.set({ exporter: this.#id }, this.#store.backlog(this.#id));
   }
@@ -344,10 +313,4 @@ export class Delivery {
     this.#idle.resolve();
     this.#idle = Promise.withResolvers<void>();
   }
-}
-
-function refusedOf(items: readonly StoredDetection[], outcome: ExportOutcome): Refused[] {
-  if (outcome.status === 'permanent') return items.map((item) => ({ item, reason: outcome.reason }));
-  const refused = outcome.status === 'success' ? (outcome.refused ?? []) : [];
-  return refused.flatMap(({ index, reason }) => (items[index] === undefined ? [] : [{ item: items[index], reason }]));
 }

@@ -5,6 +5,8 @@ export interface Removed {
   readonly rows: number;
   /** By exporter: how many it had not delivered. */
   readonly undelivered: ReadonlyMap<string, number>;
+  /** By exporter: how many dead letters nobody had sent again. */
+  readonly deadLetters: ReadonlyMap<string, number>;
 }
 
 /** So many rows a pass: a pass must not hold up the event loop. */
@@ -65,9 +67,9 @@ export class Retention {
       const excess = Math.ceil(((used - this.#config.max_bytes * LOW_WATER) / used) * this.rows);
       this.#removeUpTo(this.#seqAt(Math.min(excess, ROWS_PER_PASS, this.rows) - 1), cursors, undelivered);
     }
-    this.#removeDeadLetters(now);
+    const deadLetters = this.#removeDeadLetters(now);
     this.#database.exec('PRAGMA incremental_vacuum(2000)');
-    return { rows: before - this.rows, undelivered };
+    return { rows: before - this.rows, undelivered, deadLetters };
   }
 
   /** Rows that every exporter has, which may go when room is needed. */
@@ -89,7 +91,7 @@ export class Retention {
     for (let left = this.#pragma('freelist_count'); left > 0; left -= PAGES_PER_STEP) {
       this.#database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP}); PRAGMA wal_checkpoint(TRUNCATE)`);
     }
-    return { rows: before - this.rows, undelivered };
+    return { rows: before - this.rows, undelivered, deadLetters: new Map() };
   }
 
   #removeUpTo(seq: number, cursors: ReadonlyMap<string, number>, undelivered: Map<string, number>): void {
@@ -103,13 +105,18 @@ export class Retention {
     }
   }
 
-  #removeDeadLetters(now: number): void {
-    this.#database.prepare('DELETE FROM dead_letters WHERE failed_at < ?').run(now - this.#config.max_age);
-    this.#database
-      .prepare(
-        'DELETE FROM dead_letters WHERE seq <= (SELECT seq FROM dead_letters ORDER BY seq DESC LIMIT 1 OFFSET ?)',
-      )
-      .run(DEAD_LETTERS_KEPT);
+  #removeDeadLetters(now: number): Map<string, number> {
+    const removed = new Map<string, number>();
+    const old = this.#database.prepare('DELETE FROM dead_letters WHERE failed_at < ? RETURNING exporter');
+    const many = this.#database.prepare(
+      `DELETE FROM dead_letters WHERE seq <= (SELECT seq FROM dead_letters ORDER BY seq DESC LIMIT 1 OFFSET ?)
+       RETURNING exporter`,
+    );
+    for (const row of [...old.all(now - this.#config.max_age), ...many.all(DEAD_LETTERS_KEPT)]) {
+      const { exporter } = row as { exporter: string };
+      removed.set(exporter, (removed.get(exporter) ?? 0) + 1);
+    }
+    return removed;
   }
 
   #lastOlderThan(storedAt: number, lastSeq: number): number {

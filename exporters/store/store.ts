@@ -211,6 +211,11 @@ export class Store {
     if (this.#reserveSpent) this.#makeRoom();
   }
 
+  /** Moves a cursor in memory alone: what lies between is not for this exporter. */
+  passOver(exporter: string, seq: number): void {
+    this.#cursors.set(exporter, seq);
+  }
+
   /** Notes how sending dead letters again ended: those that were refused again stay, with the new reason. Throws if the disk fails. */
   retried(exporter: string, items: readonly StoredDetection[], refused: readonly Refused[]): void {
     this.#insist(() =>
@@ -276,6 +281,10 @@ export class Store {
         { exporter, count },
         'the store is full: detections were removed before this exporter could deliver them',
       );
+    }
+    for (const [exporter, count] of removed.deadLetters) {
+      this.#metrics?.exporterRecords.inc({ exporter, outcome: 'expired' }, count);
+      this.#logger.error({ exporter, count }, 'dead letters were removed: they were too old, or more than 10,000');
     }
     this.#reserve.take();
     this.#showSize();

@@ -166,3 +166,17 @@ test('the report has a line for each check and its remedy below it', () => {
   );
   assert.equal(exitCodeOf(checks), 1);
 });
+
+test('exporters over HTTP are knocked at where they send to', () => {
+  const { exporters } = configOf(`
+exporters:
+  alertmanager: { urls: [http://am-0:9093, "https://am-1"] }
+  slack: { webhook_url: "https://hooks.slack.com/services/x" }
+  slack/bot: { token: t, channel: c }
+  slack/hidden: { webhook_url_file: /run/secrets/x }
+`);
+  const hosts = Object.values(exporters).map((exporter) =>
+    addressesOf(exporter, ['logs'], {}).map(({ host, port }) => `${host}:${port}`),
+  );
+  assert.deepEqual(hosts, [['am-0:9093', 'am-1:443'], ['hooks.slack.com:443'], ['slack.com:443'], []]);
+});

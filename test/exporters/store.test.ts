@@ -267,3 +267,44 @@ it('commits to the disk, not only to the kernel', (test) => {
   assert.equal(database.prepare('PRAGMA journal_mode').get()?.journal_mode, 'wal');
   database.close();
 });
+
+it('brings a file of the first version up, with its cursors and the numbers that were given', (test) => {
+  const path = join(temporaryFolder(test), 'old.db');
+  const database = new DatabaseSync(path);
+  database.exec(`
+    CREATE TABLE origins (id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE detections (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, time TEXT NOT NULL, stored_at INTEGER NOT NULL, rule TEXT NOT NULL,
+      priority TEXT NOT NULL, source TEXT NOT NULL, detection TEXT NOT NULL, record TEXT NOT NULL,
+      resource INTEGER NOT NULL REFERENCES origins (id), scope INTEGER NOT NULL REFERENCES origins (id)
+    ) STRICT;
+    CREATE TABLE cursors (exporter TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE dead_letters (
+      exporter TEXT NOT NULL, seq INTEGER NOT NULL, uid TEXT NOT NULL, failed_at INTEGER NOT NULL, reason TEXT NOT NULL,
+      detection TEXT NOT NULL, record TEXT NOT NULL, resource INTEGER NOT NULL, scope INTEGER NOT NULL, PRIMARY KEY (exporter, seq)
+    ) STRICT;
+    INSERT INTO origins VALUES (1, '{"a":{}}');
+    INSERT INTO detections VALUES (41, 'u41', 't', 1, 'r', 'Debug', 's', '{"uuid":"u41"}', '{"t":[0,0],"o":[0,0],"a":{}}', 1, 1);
+    INSERT INTO detections VALUES (42, 'u42', 't', 1, 'r', 'Debug', 's', '{"uuid":"u42"}', '{"t":[0,0],"o":[0,0],"a":{}}', 1, 1);
+    DELETE FROM detections WHERE seq = 42;
+    INSERT INTO cursors VALUES ('sink', 40);
+    INSERT INTO dead_letters VALUES ('sink', 7, 'u7', ${Date.now()}, 'no', '{"uuid":"u7"}', '{"t":[0,0],"o":[0,0],"a":{}}', 1, 1);
+    PRAGMA user_version = 1`);
+  database.close();
+  const { store, emit } = arrange(test, { path });
+  assert.equal(store.openCursor('sink'), 40);
+  assert.equal(store.lastSeq, 42, 'a number is never given twice');
+  emit(detection(1));
+  store.flush();
+  assert.deepEqual(
+    store.read(40, 10, 1e6).map(({ seq, chain }) => [seq, chain]),
+    [
+      [41, 'logs'],
+      [43, 'logs'],
+    ],
+  );
+  assert.deepEqual(
+    store.deadLetters.list().map(({ item, retry }) => [item.uid, retry]),
+    [['u7', false]],
+  );
+});

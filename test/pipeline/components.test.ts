@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { components } from '../../collector/components.ts';
@@ -55,3 +56,36 @@ for (const [folder, { configSchema }] of Object.entries(FOLDERS)) {
     }
   });
 }
+
+/** The folders of exporters whose code a process has loaded when its configuration is checked. */
+function loadedExporters(text: string): string[] {
+  const script = `
+    import { registerHooks } from 'node:module';
+    const folders = new Set();
+    registerHooks({ load(url, context, next) {
+      const folder = /\\/exporters\\/([^/]+)\\//.exec(url)?.[1];
+      if (folder !== undefined && !url.includes('node_modules')) folders.add(folder);
+      if (url.includes('/rules/language/')) folders.add('rules/language');
+      return next(url, context);
+    } });
+    const { components } = await import('./collector/components.ts');
+    const { parseConfig } = await import('./collector/config/load.ts');
+    parseConfig(${JSON.stringify(text)}, 'x.yaml', { registry: components, environment: {} });
+    console.log(JSON.stringify([...folders].sort()));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    encoding: 'utf8',
+  });
+  assert.equal(stderr, '');
+  return JSON.parse(stdout) as string[];
+}
+
+it('loads the code of the exporters that a configuration names, and the language of rules for conditions only', () => {
+  assert.deepEqual(loadedExporters(''), ['prometheus', 'stdout', 'store']);
+  assert.deepEqual(loadedExporters('exporters: { discord: { webhook_url: "https://x" } }'), [
+    'discord',
+    'helper',
+    'store',
+  ]);
+  const filtered = 'exporters: { stdout: { filter: { condition: proc.name = sh } } }';
+  assert.deepEqual(loadedExporters(filtered), ['rules/language', 'stdout', 'store']);
+});
