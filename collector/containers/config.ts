@@ -4,7 +4,7 @@ import { duration } from '../pipeline/units.ts';
 
 /** Where engines listen unless they are told otherwise. `*` stands for the number of a user. */
 export const DEFAULT_SOCKETS: Readonly<Record<ContainerEngine, readonly string[]>> = {
-  docker: ['/run/docker.sock'],
+  docker: ['/run/docker.sock', '/run/user/*/docker.sock'],
   podman: ['/run/podman/podman.sock', '/run/user/*/podman/podman.sock'],
   containerd: [
     '/run/containerd/containerd.sock',
@@ -23,7 +23,7 @@ const WHAT: Readonly<Record<ContainerEngine, string>> = {
 
 function socketsOf(engine: ContainerEngine) {
   return z
-    .array(z.string().startsWith('/'))
+    .array(z.string().regex(/^\//, 'expected a path from the root, such as /run/docker.sock'))
     .default([...DEFAULT_SOCKETS[engine]])
     .describe(
       `Sockets of ${WHAT[engine]}; those that are there are used, now or later. \`*\` stands for one folder's name. Empty: none is asked.`,

@@ -7,9 +7,9 @@ const FIRST_RETRY_MILLIS = 100;
 const LONGEST_RETRY_MILLIS = 5000;
 
 export interface ConnectionListener extends EngineListener {
-  readonly onConnected: (socket: EngineSocket) => void;
+  readonly onConnected: () => void;
   /** Once for each time that it was connected, and once if it never was. */
-  readonly onLost: (socket: EngineSocket, error: Error) => void;
+  readonly onLost: (error: Error) => void;
 }
 
 /** Stays in touch with the engine behind a socket, until it is closed: what breaks is made again, ever more seldom. */
@@ -55,7 +55,7 @@ export class EngineConnection {
       this.#client = undefined;
       this.#isConnected = false;
       if (this.#isClosed) return;
-      if (!this.#toldLost) this.#listener.onLost(this.socket, error);
+      if (!this.#toldLost) this.#listener.onLost(error);
       this.#toldLost = true;
       await this.#pause();
     }
@@ -65,7 +65,7 @@ export class EngineConnection {
     this.#isConnected = true;
     this.#toldLost = false;
     this.#retryMillis = FIRST_RETRY_MILLIS;
-    this.#listener.onConnected(this.socket);
+    this.#listener.onConnected();
   }
 
   /** Until it is time, or somebody asks. */

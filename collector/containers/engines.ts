@@ -3,13 +3,15 @@ import type { ContainerRequest } from '../event/container-table.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { EngineSockets } from './config.ts';
-import { type ConnectionListener, EngineConnection } from './connection.ts';
+import { EngineConnection } from './connection.ts';
 import { boundedLabels } from './labels.ts';
 import type { ContainerNews } from './news.ts';
-import { findSockets } from './sockets.ts';
+import { type EngineSocket, findSockets } from './sockets.ts';
 
 /** Sockets come and go: an engine that is installed or started later is met within this. */
 const LOOK_MILLIS = 1000;
+
+type Answer = 'found' | 'not_found' | 'failed';
 
 export interface EnginesOptions {
   readonly sockets: EngineSockets;
@@ -22,27 +24,12 @@ export interface EnginesOptions {
 export class ContainerEngines {
   readonly #options: EnginesOptions;
   readonly #connections = new Map<string, EngineConnection>();
-  readonly #listener: ConnectionListener;
   readonly #early: ContainerRequest[] = [];
   #timer: NodeJS.Timeout | undefined;
   #present: boolean | undefined;
 
   constructor(options: EnginesOptions) {
     this.#options = options;
-    const { logger, metrics, onNews } = options;
-    this.#listener = {
-      onContainer: (metadata) => onNews({ type: 'known', metadata: this.#bounded(metadata) }),
-      onGone: (request) => onNews({ type: 'gone', request }),
-      onConnected: ({ engine, path }) => {
-        metrics.containerEngines.set({ engine }, this.#connected(engine));
-        logger.info({ component: 'containers', engine, socket: path }, 'a container engine tells about its containers');
-      },
-      onLost: ({ engine, path }, error) => {
-        metrics.containerEngines.set({ engine }, this.#connected(engine));
-        const text = 'a container engine does not answer: its containers have no names until it does';
-        logger.warn({ component: 'containers', engine, socket: path, err: error }, text);
-      },
-    };
   }
 
   /** Looks for sockets, now and from time to time. What speaks to an engine is loaded when the first one is there. */
@@ -59,12 +46,10 @@ export class ContainerEngines {
   }
 
   async #find(request: ContainerRequest): Promise<void> {
-    const connections = [...this.#connections.values()].filter((each) => mayHave(each.socket.engine, request));
+    const connections = [...this.#connections.values()].filter(({ socket }) => mayHave(socket, request));
     const answers = await Promise.all(connections.map((connection) => this.#ask(connection, request)));
-    const found = answers.find((answer) => typeof answer === 'object');
-    if (found !== undefined) this.#options.onNews({ type: 'known', metadata: this.#bounded(found) });
     // One that did not answer may have it: then waiting goes on.
-    else if (answers.every((answer) => answer === 'not_found')) this.#options.onNews({ type: 'unknown', request });
+    if (answers.every((answer) => answer === 'not_found')) this.#options.onNews({ type: 'unknown', request });
   }
 
   close(): void {
@@ -73,23 +58,47 @@ export class ContainerEngines {
     this.#connections.clear();
   }
 
-  async #ask(
-    connection: EngineConnection,
-    request: ContainerRequest,
-  ): Promise<ContainerMetadata | 'not_found' | 'failed'> {
-    const { engine } = connection.socket;
-    let answer: ContainerMetadata | 'not_found' | 'failed';
+  /** Tells what is found at once: another engine may take its time. */
+  async #ask(connection: EngineConnection, request: ContainerRequest): Promise<Answer> {
+    const { socket } = connection;
+    const { engine } = socket;
+    const { logger, metrics } = this.#options;
+    let outcome: Answer = 'not_found';
     try {
-      answer = (await connection.find(request)) ?? 'not_found';
+      const metadata = await connection.find(request);
+      if (metadata !== undefined) {
+        outcome = 'found';
+        this.#known(socket, metadata);
+      }
     } catch (error) {
-      this.#options.logger.debug(
-        { component: 'containers', engine, err: error },
-        'a container could not be asked about',
-      );
-      answer = 'failed';
+      logger.debug({ component: 'containers', engine, err: error }, 'a container could not be asked about');
+      outcome = 'failed';
     }
-    this.#options.metrics.containerLookups.inc({ engine, outcome: typeof answer === 'object' ? 'found' : answer });
-    return answer;
+    metrics.containerLookups.inc({ engine, outcome });
+    return outcome;
+  }
+
+  #known(socket: EngineSocket, metadata: ContainerMetadata): void {
+    this.#options.onNews({ type: 'known', metadata: this.#bounded(metadata), ...ownerOf(socket) });
+  }
+
+  #connect(socket: EngineSocket): EngineConnection {
+    const { logger, onNews } = this.#options;
+    const { engine, path } = socket;
+    const what = { component: 'containers', engine, socket: path };
+    return new EngineConnection(socket, {
+      onContainer: (metadata) => this.#known(socket, metadata),
+      onGone: (request) => onNews({ type: 'gone', request: { ...request, ...ownerOf(socket) } }),
+      onConnected: () => {
+        this.#count(engine);
+        logger.info(what, 'a container engine tells about its containers');
+      },
+      onLost: (error) => {
+        this.#count(engine);
+        const text = 'a container engine does not answer: its containers have no names until it does';
+        logger.warn({ ...what, err: error }, text);
+      },
+    });
   }
 
   #look(): void {
@@ -100,20 +109,19 @@ export class ContainerEngines {
       if (found.has(key)) continue;
       connection.close();
       this.#connections.delete(key);
-      this.#options.metrics.containerEngines.set(
-        { engine: connection.socket.engine },
-        this.#connected(connection.socket.engine),
-      );
+      this.#count(connection.socket.engine);
     }
     for (const [key, socket] of found)
-      if (!this.#connections.has(key)) this.#connections.set(key, new EngineConnection(socket, this.#listener));
+      if (!this.#connections.has(key)) this.#connections.set(key, this.#connect(socket));
     const present = this.#connections.size > 0;
     if (present !== this.#present) this.#options.onNews({ type: 'engines', present });
     this.#present = present;
   }
 
-  #connected(engine: ContainerEngine): number {
-    return [...this.#connections.values()].filter((each) => each.socket.engine === engine && each.isConnected).length;
+  #count(engine: ContainerEngine): void {
+    const all = [...this.#connections.values()];
+    const count = all.filter(({ socket, isConnected }) => socket.engine === engine && isConnected).length;
+    this.#options.metrics.containerEngines.set({ engine }, count);
   }
 
   #bounded(metadata: ContainerMetadata): ContainerMetadata {
@@ -126,7 +134,11 @@ export class ContainerEngines {
   }
 }
 
-/** Only containerd has namespaces, in which a container may have any name. */
-function mayHave(engine: ContainerEngine, { namespace }: ContainerRequest): boolean {
-  return namespace === undefined || engine === 'containerd';
+function ownerOf({ uid }: EngineSocket): { readonly owner: number | undefined } {
+  return { owner: uid === 0 ? undefined : uid };
+}
+
+/** Only containerd has namespaces, in which a container may have any name. A user's engine is believed about the user's containers, and no other engine is. */
+function mayHave({ engine, uid }: EngineSocket, { namespace, owner = 0 }: ContainerRequest): boolean {
+  return uid === owner && (namespace === undefined || engine === 'containerd');
 }

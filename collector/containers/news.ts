@@ -5,7 +5,8 @@ import type { ContainerRequest } from '../event/container-table.ts';
 export type ContainerNews =
   /** Whether there is an engine to ask. */
   | { readonly type: 'engines'; readonly present: boolean }
-  | { readonly type: 'known'; readonly metadata: ContainerMetadata }
+  /** By an engine of the user `owner`; absent for root's. */
+  | { readonly type: 'known'; readonly metadata: ContainerMetadata; readonly owner: number | undefined }
   /** No engine has it. */
   | { readonly type: 'unknown'; readonly request: ContainerRequest }
   | { readonly type: 'gone'; readonly request: ContainerRequest };

@@ -5,6 +5,8 @@ import { CONTAINER_ENGINES, type ContainerEngine } from '../event/container-meta
 export interface EngineSocket {
   readonly engine: ContainerEngine;
   readonly path: string;
+  /** Who made it, and so who answers there: 0 for root. */
+  readonly uid: number;
   /** Another one after the engine was started anew. */
   readonly inode: number;
 }
@@ -24,7 +26,7 @@ export function findSockets(configured: Readonly<Record<ContainerEngine, readonl
 function look(engine: ContainerEngine, path: string): EngineSocket | undefined {
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
-    return stats?.isSocket() ? { engine, path: realpathSync(path), inode: stats.ino } : undefined;
+    return stats?.isSocket() ? { engine, path: realpathSync(path), uid: stats.uid, inode: stats.ino } : undefined;
   } catch {
     return undefined; // another user's folder: not for us
   }

@@ -122,7 +122,7 @@ export class Collector {
   hear(news: ContainerNews): void {
     const { containers } = this.#source;
     if (news.type === 'engines') containers.engines(news.present);
-    else if (news.type === 'known') containers.apply(news.metadata);
+    else if (news.type === 'known') containers.apply(news.metadata, news.owner);
     else if (news.type === 'gone') containers.remove(news.request);
     else containers.unknown(news.request);
     if (this.#heldBack.isWaiting) this.#planTurn();

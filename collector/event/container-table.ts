@@ -22,6 +22,18 @@ const LONGEST_RETRY_MILLIS = 60_000;
  */
 export type MetadataState = 'pending' | 'known' | 'late' | 'unknown' | 'unreachable';
 
+/** What is asked about a container, and what it is known by. */
+export interface ContainerRequest {
+  readonly id: string;
+  /** Of containerd; without one, any. */
+  readonly namespace?: string;
+  /**
+   * The user in whose slice it is: whoever may make cgroups there may give them any name. So only this user's own engines are asked, and are asked about nothing
+   * else. Absent for what is root's.
+   */
+  readonly owner?: number | undefined;
+}
+
 /** A container as processes refer to it: one object from the first process on, filled in when an engine has told about it. */
 export class Container {
   /** All of it; `host` outside containers. */
@@ -38,20 +50,15 @@ export class Container {
   /** Looks at metadata that was not there for good. */
   missed = 0;
   /** For {@link ContainerTable}. */
-  readonly candidate: { readonly id: string; readonly namespace?: string };
+  readonly request: ContainerRequest;
   forgotten = false;
   gone = false;
   retryAt = Number.POSITIVE_INFINITY;
   retryMillis = FIRST_RETRY_MILLIS;
 
   /** @param isContainer false for one that only an engine can tell from the host */
-  constructor(
-    candidate: { readonly id: string; readonly namespace?: string },
-    runtime: string | undefined,
-    isContainer: boolean,
-    state: MetadataState,
-  ) {
-    this.candidate = candidate;
+  constructor(request: ContainerRequest, runtime: string | undefined, isContainer: boolean, state: MetadataState) {
+    this.request = request;
     this.id = HOST;
     this.shortId = HOST;
     this.runtime = runtime;
@@ -70,7 +77,7 @@ export class Container {
   }
 
   confirm(): void {
-    const { id } = this.candidate;
+    const { id } = this.request;
     this.id = id;
     this.shortId = LONG_ID.test(id) ? id.slice(0, SHORT_ID) : id;
   }
@@ -87,12 +94,6 @@ export class Container {
 
 /** What is in no container. */
 export const HOST_CONTAINER = new Container({ id: HOST }, undefined, true, 'known');
-
-export interface ContainerRequest {
-  readonly id: string;
-  /** Of containerd; without one, any. */
-  readonly namespace?: string;
-}
 
 export interface ContainerTableOptions {
   /** Whether there is an engine to ask. */
@@ -144,10 +145,11 @@ export class ContainerTable {
   }
 
   #ofPath(cgroupPath: string): Container {
+    const owner = ownerOf(cgroupPath);
     const name = containerOf(cgroupPath);
-    if (name !== undefined) return this.#find({ id: name.id }, name.runtime, true);
+    if (name !== undefined) return this.#find({ id: name.id, ...owner }, name.runtime, true);
     const candidate = candidateOf(cgroupPath);
-    return candidate === undefined ? HOST_CONTAINER : this.#find(candidate, undefined, false);
+    return candidate === undefined ? HOST_CONTAINER : this.#find({ ...candidate, ...owner }, undefined, false);
   }
 
   /** There is an engine now, or there is none any more. */
@@ -157,10 +159,12 @@ export class ContainerTable {
     for (const container of this.#entries.values()) if (container.pending) this.settle(container, 'unreachable');
   }
 
-  /** What an engine told. */
-  apply(metadata: ContainerMetadata): void {
+  /** What an engine told, of a container that may have no process yet; a user's engine only of those that were found in the user's slice. */
+  apply(metadata: ContainerMetadata, owner?: number): void {
     const { id, namespace } = metadata;
-    const container = this.#known({ id, ...(namespace !== undefined && { namespace }) }) ?? this.#create(metadata);
+    const request = { id, ...(namespace !== undefined && { namespace }), ...(owner !== undefined && { owner }) };
+    const container = this.#known(request) ?? (owner === undefined ? this.#create(request) : undefined);
+    if (container === undefined) return;
     container.metadata = metadata;
     container.gone = false;
     this.#gone.delete(container);
@@ -209,7 +213,7 @@ export class ContainerTable {
     for (const container of due) {
       container.retryAt = nowMillis + container.retryMillis;
       container.retryMillis = Math.min(2 * container.retryMillis, LONGEST_RETRY_MILLIS);
-      if (living.has(container)) this.#options.onWanted(container.candidate);
+      if (living.has(container)) this.#options.onWanted(container.request);
     }
   }
 
@@ -219,28 +223,27 @@ export class ContainerTable {
     return isOpen && retryAt <= nowMillis && !MUTE.has(runtime ?? '');
   }
 
-  #find(candidate: ContainerRequest, runtime: string | undefined, isContainer: boolean): Container {
-    const known = this.#known(candidate);
+  #find(request: ContainerRequest, runtime: string | undefined, isContainer: boolean): Container {
+    const known = this.#known(request);
     if (known !== undefined) return known;
     const isMute = runtime !== undefined && MUTE.has(runtime);
     const state = isMute ? 'unknown' : this.#hasEngines ? 'pending' : 'unreachable';
-    const container = new Container(candidate, runtime, isContainer, state);
+    const container = new Container(request, runtime, isContainer, state);
     this.#add(container);
     container.retryAt = performance.now() + FIRST_RETRY_MILLIS;
-    if (state === 'pending') this.#options.onWanted(candidate);
+    if (state === 'pending') this.#options.onWanted(request);
     return container;
   }
 
-  #create({ id, namespace }: ContainerMetadata): Container {
-    const candidate = { id, ...(namespace !== undefined && { namespace }) };
-    const container = new Container(candidate, undefined, true, 'known');
+  #create(request: ContainerRequest): Container {
+    const container = new Container(request, undefined, true, 'known');
     this.#add(container);
     return container;
   }
 
   #add(container: Container): void {
     if (this.#entries.size >= MOST_ENTRIES) this.#forgetFirst(this.#entries.values());
-    this.#entries.set(keyOf(container.candidate), container);
+    this.#entries.set(keyOf(container.request), container);
   }
 
   #known(request: ContainerRequest): Container | undefined {
@@ -251,7 +254,7 @@ export class ContainerTable {
     for (const container of containers) {
       this.#missedBefore += container.missed;
       container.forgotten = true;
-      this.#entries.delete(keyOf(container.candidate));
+      this.#entries.delete(keyOf(container.request));
       this.#gone.delete(container);
       return;
     }
@@ -259,6 +262,15 @@ export class ContainerTable {
 }
 
 /** An id of 64 digits is one container's, whatever its namespace. */
-function keyOf({ id, namespace }: ContainerRequest): string {
-  return namespace === undefined || LONG_ID.test(id) ? id : `${namespace}/${id}`;
+function keyOf({ id, namespace, owner }: ContainerRequest): string {
+  const key = namespace === undefined || LONG_ID.test(id) ? id : `${namespace}/${id}`;
+  return owner === undefined ? key : `${owner}:${key}`;
+}
+
+/** systemd puts all that a user runs below the user's slice, and rootless engines put their containers there. */
+const USER_SLICE = /(?:^|\/)user-(\d+)\.slice(?:\/|$)/;
+
+function ownerOf(cgroupPath: string): Pick<ContainerRequest, 'owner'> {
+  const uid = Number(USER_SLICE.exec(cgroupPath)?.[1] ?? 0);
+  return uid === 0 ? {} : { owner: uid };
 }

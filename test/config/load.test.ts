@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { ConfigError, kernelReceiver } from '../../collector/config/config.ts';
 import { defaultConfig, loadConfig, parseConfig } from '../../collector/config/load.ts';
 import { formatProblem } from '../../collector/config/problem.ts';
+import { DEFAULT_SOCKETS } from '../../collector/containers/config.ts';
 import { ShikraError } from '../../collector/errors.ts';
 import { registry } from './registry.ts';
 
@@ -40,6 +41,7 @@ test('the defaults are kernel -> drop_rate, enrichment, priority -> stdout, and 
     cpus_per_ring: 1,
     process_table_entries: 65536,
     capture_env: [],
+    containers: { hold: 500, ...DEFAULT_SOCKETS },
   });
   assert.deepEqual(config.service.store, { path: '/var/lib/shikra/shikra.db' });
 });

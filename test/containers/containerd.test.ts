@@ -22,11 +22,13 @@ describe('with containerd', { skip }, () => {
     await containerd.start();
     containerd.load(KUBERNETES, [PAUSE, `${IMAGE}:1.2`, `${IMAGE}-watched:7`], SECRET);
     containerd.load('default', [`${IMAGE}:1.2`], SECRET);
+    writeFileSync(SECRET, ''); // for what is not in a container
     agent = await startAgent({ containerd: [containerd.socket] });
   });
 
   after(async () => {
     await agent?.close();
+    rmSync(SECRET, { force: true });
     await containerd.close();
   });
 
@@ -125,7 +127,6 @@ describe('with containerd', { skip }, () => {
   });
 
   it('does not take a cgroup of two words for a container, unless containerd has one of that name', async () => {
-    writeFileSync(SECRET, '');
     const cgroup = new HostCgroup(`default/${randomBytes(16).toString('hex')}`);
     try {
       const { output_fields: fields } = await detectionOf(agent, READ, () => cgroup.run(['cat', SECRET]));
@@ -136,7 +137,6 @@ describe('with containerd', { skip }, () => {
       assert.equal(fields['container.image.repository'], null);
     } finally {
       cgroup.close();
-      rmSync(SECRET);
     }
   });
 

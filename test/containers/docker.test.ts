@@ -1,10 +1,12 @@
 /** Docker itself, with containers that do what a rule is about, and the agent as users run it. */
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { AgentProcess } from '../kernel/agent-process.ts';
 import { Containers, noContainers } from '../kernel/containers.ts';
 import { Dockerd } from './dockerd.ts';
 import { noEngine } from './engine-process.ts';
+import { HostCgroup } from './host-cgroup.ts';
 import { detectionOf, IMAGE, metricsWhen, READ, READ_BY_IMAGE, SECRET, startAgent, until } from './secrets.ts';
 
 const skip = noEngine('dockerd', 'docker') || noContainers();
@@ -22,11 +24,13 @@ describe('with Docker', { skip }, () => {
   before(async () => {
     await docker.start();
     docker.load(IMAGES, SECRET);
+    writeFileSync(SECRET, ''); // for what is not in a container
     agent = await startAgent({ docker: [docker.socket] });
   });
 
   after(async () => {
     await agent?.close();
+    rmSync(SECRET, { force: true });
     await docker.close();
   });
 
@@ -56,7 +60,7 @@ describe('with Docker', { skip }, () => {
     assert.match(String(fullId), /^[0-9a-f]{64}$/);
     assert.equal(id, String(fullId).slice(0, 12));
     assert.ok(docker.run('inspect', '--format', '{{.Id}}', `${IMAGE}:1.2`).startsWith(`sha256:${imageId}`));
-    assert.ok(Number(started) > 1.7e18 && Number(duration) > 0 && Number(duration) < 1e11);
+    assert.ok(Number(started) > 1.7e18 && Number(duration) >= 0 && Number(duration) < 1e11);
     assert.ok(time && lineage);
     assert.deepEqual(rest, {
       'container.name': 'shop',
@@ -133,6 +137,19 @@ describe('with Docker', { skip }, () => {
       docker.run('exec', 'renamed', 'cat', SECRET),
     );
     assert.equal(fields['container.name'], 'renamed');
+  });
+
+  it('does not take a cgroup of a user for the container whose name the user gave it', async () => {
+    const id = docker.run('inspect', '--format', '{{.Id}}', 'renamed');
+    const cgroup = new HostCgroup(`user.slice/user-1000.slice/docker-${id}.scope`);
+    try {
+      const { output_fields: fields } = await detectionOf(agent, READ, () => cgroup.run(['cat', SECRET]));
+      assert.equal(fields['container.full_id'], id);
+      assert.equal(fields['container.name'], null);
+      assert.equal(fields['shikra.container.metadata'], 'unknown');
+    } finally {
+      cgroup.close();
+    }
   });
 
   it('says of a container that Docker does not have that it is unknown, and does not wait', async () => {

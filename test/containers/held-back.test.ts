@@ -65,8 +65,8 @@ describe('an event in a container of which nothing is known yet', { skip }, () =
     rmSync(folder, { recursive: true });
   });
 
-  async function start(hold: string): Promise<AgentProcess> {
-    const sockets = { docker: [engine.socket], podman: [], containerd: [], cri: [] };
+  async function start(hold: string, socket = engine.socket): Promise<AgentProcess> {
+    const sockets = { docker: [socket], podman: [], containerd: [], cri: [] };
     const agent = await AgentProcess.start({
       bundled: [join(folder, 'rules.yaml')],
       receiver: { containers: { hold, ...sockets }, rule_matching: 'all' },
@@ -137,6 +137,18 @@ describe('an event in a container of which nothing is known yet', { skip }, () =
     await metricsWhen(agent, (found) => found.get('shikra_container_held_events_total{outcome="no_room"}')! > 0);
     engine.answer();
     await agent.close();
+  });
+
+  it('does not wait for the engine of a user who has nothing to say about it', async () => {
+    const theirs = new SlowEngine();
+    await theirs.start(1000);
+    const agent = await start('1m', theirs.socket);
+    const id = open(FILE);
+    const alert = await agent.detection('Opened');
+    assert.equal(alert.output_fields['shikra.container.metadata'], 'unknown');
+    assert.equal(theirs.wasAskedAbout(id), false);
+    await agent.close();
+    theirs.close();
   });
 
   it('goes out before the agent stops', async () => {

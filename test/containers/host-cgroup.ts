@@ -21,11 +21,10 @@ export class HostCgroup {
   }
 
   close(): void {
-    rmdirSync(this.#path);
     try {
-      rmdirSync(dirname(this.#path));
+      for (let path = this.#path; ; path = dirname(path)) rmdirSync(path);
     } catch {
-      // it is not ours alone
+      // from here on others use it
     }
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,9 +17,11 @@ export class SlowEngine {
     return join(this.#folder, 'docker.sock');
   }
 
-  async start(): Promise<void> {
+  /** @param uid whose engine it is */
+  async start(uid = 0): Promise<void> {
     this.#server.listen(this.socket);
     await once(this.#server, 'listening');
+    chownSync(this.socket, uid, uid);
   }
 
   /** True if somebody has asked about the container. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,11 +26,14 @@ async function listen(t: TestContext, path: string) {
   return server;
 }
 
-test('finds the sockets that are there, a star for any folder, and each once', async (t) => {
+test('finds the sockets that are there, a star for any folder, and each once', {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
   const folder = folderFor(t);
   for (const user of ['1000', '1001', '1002']) mkdirSync(join(folder, user, 'podman'), { recursive: true });
   await listen(t, join(folder, 'docker.sock'));
   await listen(t, join(folder, '1001/podman/podman.sock'));
+  chownSync(join(folder, '1001/podman/podman.sock'), 1001, 1001);
   symlinkSync('docker.sock', join(folder, 'other.sock'));
   writeFileSync(join(folder, 'file.sock'), '');
   const found = findSockets({
@@ -38,10 +42,10 @@ test('finds the sockets that are there, a star for any folder, and each once', a
     podman: [join(folder, '*/podman/podman.sock'), join(folder, 'missing/*/podman.sock')],
   });
   assert.deepEqual(
-    found.map(({ engine, path }) => [engine, path]),
+    found.map(({ engine, path, uid }) => [engine, path, uid]),
     [
-      ['docker', join(folder, 'docker.sock')],
-      ['podman', join(folder, '1001/podman/podman.sock')],
+      ['docker', join(folder, 'docker.sock'), process.getuid?.()],
+      ['podman', join(folder, '1001/podman/podman.sock'), 1001],
     ],
   );
 });
@@ -52,6 +56,17 @@ function configFor(folder: string, docker: readonly string[]): string {
   writeFileSync(file, JSON.stringify({ receivers: { kernel: { containers } }, exporters: { stdout: {} } }));
   return file;
 }
+
+test('a machine without container engines loads nothing that speaks to them', () => {
+  const script = `
+    const { ContainerEngines } = await import('./collector/containers/engines.ts');
+    new ContainerEngines({ sockets: { docker: [], podman: [], containerd: [], cri: [] }, onNews() {} }).start();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    console.log(process.moduleLoadList.filter((name) => /NativeModule (http|http2|net)$/.test(name)));
+  `;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' });
+  assert.equal(stdout, '[]\n');
+});
 
 test('the doctor tells which engines there are, and which do not answer', async (t) => {
   const folder = folderFor(t);

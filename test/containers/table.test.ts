@@ -91,7 +91,7 @@ it('takes what nobody knows for unknown, and asks again as long as it has proces
   const alive = new Set([container]);
   table.unknown({ id: ID });
   assert.deepEqual([container.pending, container.state], [false, 'unknown']);
-  const start = performance.now();
+  const start = Math.ceil(performance.now());
   const askedAt = [0, 1, 2, 3, 4, 5, 6, 7, 8].filter((second) => {
     const before = wanted.length;
     table.retry(start + second * 1000, () => alive);
@@ -147,6 +147,38 @@ it('notes who looks in vain: looks that may be repeated, and looks that were mis
   table.apply(metadata());
   assert.equal(container.look()?.name, 'web');
   assert.equal(table.missed, 1);
+});
+
+const SLICE = '/user.slice/user-1000.slice/user@1000.service/user.slice';
+
+it('asks only the engines of a user about what is in the slice of the user', () => {
+  const { table, wanted } = arrange();
+  table.of(`${SLICE}/libpod-${ID}.scope`);
+  table.of('/user.slice/user-0.slice/session-1.scope/docker/web');
+  table.of(`/user.slice/user-0.slice/libpod-${ID}.scope`);
+  assert.deepEqual(wanted, [{ id: ID, owner: 1000 }, { id: ID }]);
+});
+
+it('does not give a cgroup in a slice of a user the name of a container that root has', () => {
+  const { table } = arrange();
+  table.apply(metadata());
+  const theirs = table.of(`${SLICE}/docker-${ID}.scope`);
+  assert.equal(theirs.look(), undefined);
+  table.apply(metadata({ name: 'fake' }), 1000);
+  assert.equal(theirs.look()?.name, 'fake');
+  assert.equal(table.of(PATH).look()?.name, 'web');
+});
+
+it('believes the engine of a user about nothing that is not in the slice of the user', () => {
+  const { table } = arrange();
+  table.apply(metadata({ name: 'fake' }), 1000);
+  const container = table.of(PATH);
+  assert.equal(container.look(), undefined);
+  table.apply(metadata({ name: 'fake' }), 1000);
+  table.remove({ id: ID, owner: 1000 });
+  table.unknown({ id: ID, owner: 1000 });
+  assert.equal(container.pending, true);
+  assert.deepEqual(table.count(), { known: 0, missing: 1 });
 });
 
 it('keeps a container that is gone for its last events, and forgets the longest gone', () => {
