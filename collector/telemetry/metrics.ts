@@ -1,4 +1,3 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { PRIORITIES } from '../detection/priority.ts';
 import {
   AUDIT_REJECTIONS,
@@ -13,6 +12,7 @@ import {
 } from './collector-stats.ts';
 import { CumulativeHistogram } from './cumulative-histogram.ts';
 import { METRIC_TABLE, type MetricKey, type MetricRow } from './metric-table.ts';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from './prom-client.ts';
 
 type Row<K extends MetricKey> = (typeof METRIC_TABLE)[K];
 type LabelOf<K extends MetricKey> = Row<K>['labels'][number];
