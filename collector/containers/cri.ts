@@ -258,11 +258,11 @@ function parseInfo<T extends object>(answer: Message): Partial<T> {
 }
 
 function isPrivileged(info: ContainerInfo): boolean | undefined {
-  const annotated = info.runtimeSpec?.annotations?.['io.kubernetes.cri-o.PrivilegedRuntime'];
-  if (annotated !== undefined) return annotated === 'true';
+  if (info.privileged !== undefined) return info.privileged;
   // containerd leaves out what is false
   if (info.config !== undefined) return info.config.linux?.security_context?.privileged ?? false;
-  return info.privileged;
+  const annotated = info.runtimeSpec?.annotations?.['io.kubernetes.cri-o.PrivilegedRuntime'];
+  return annotated === undefined ? undefined : annotated === 'true';
 }
 
 function cniJsonOf({ cniResult, runtimeSpec }: SandboxInfo): string | undefined {
