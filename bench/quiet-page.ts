@@ -31,7 +31,7 @@ export function quietPage({ machine, minutes, events, lost, done, left }: QuietR
 What the default rules say of ${number(minutes)} minutes of ordinary work, done in turn by a script ([bench/ordinary-work.ts](../bench/ordinary-work.ts)). Nothing of it may be told
 above NOTICE.
 
-${machine.cpu}, ${machine.kernel}, ${new Date().toISOString().slice(0, 10)}. Events of the whole machine: ${number(events)}; lost or incomplete: ${number(lost)}.
+${machine.cpu}, ${machine.kernel}, ${new Date().toISOString().slice(0, 10)}. Events of the whole machine: ${number(events)}; lost or incomplete: ${number(lost)}${lost > 0 ? ', which no rule saw: measurements and tests ran beside, or the rings are too small' : ''}.
 
 | detections | priority | rule | work |
 |---|---|---|---|
