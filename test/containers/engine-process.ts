@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -70,6 +70,7 @@ export class EngineProcess {
   async close(): Promise<void> {
     await this.stop();
     process.off('exit', this.#killWithUs);
+    killThoseOf(this.folder);
     unmountBelow(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
   }
@@ -77,6 +78,17 @@ export class EngineProcess {
   #log(): string {
     const file = join(this.folder, 'log');
     return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(-10).join('\n') : '';
+  }
+}
+
+/** What an engine that was killed left running: shims have its address on their command line. */
+function killThoseOf(folder: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // it has ended
+    }
   }
 }
 
