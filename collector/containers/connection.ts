@@ -18,6 +18,7 @@ export class EngineConnection {
   readonly #listener: ConnectionListener;
   #client: Promise<EngineClient> | undefined;
   #isConnected = false;
+  #isForbidden = false;
   #toldLost = false;
   #isClosed = false;
   #retryMillis = FIRST_RETRY_MILLIS;
@@ -27,6 +28,11 @@ export class EngineConnection {
     this.socket = socket;
     this.#listener = listener;
     void this.#stay();
+  }
+
+  /** True if this process may not speak to the engine: that waits for an administrator, and nothing should wait for that. */
+  get isForbidden(): boolean {
+    return this.#isForbidden;
   }
 
   get isConnected(): boolean {
@@ -54,6 +60,7 @@ export class EngineConnection {
       client.close();
       this.#client = undefined;
       this.#isConnected = false;
+      this.#isForbidden = /\b(?:EACCES|EPERM)\b/.test(error.message);
       if (this.#isClosed) return;
       if (!this.#toldLost) this.#listener.onLost(error);
       this.#toldLost = true;
@@ -63,6 +70,7 @@ export class EngineConnection {
 
   #connected(): void {
     this.#isConnected = true;
+    this.#isForbidden = false;
     this.#toldLost = false;
     this.#retryMillis = FIRST_RETRY_MILLIS;
     this.#listener.onConnected();

@@ -46,7 +46,8 @@ export class ContainerEngines {
   }
 
   async #find(request: ContainerRequest): Promise<void> {
-    const connections = [...this.#connections.values()].filter(({ socket }) => mayHave(socket, request));
+    const all = [...this.#connections.values()];
+    const connections = all.filter(({ socket, isForbidden }) => !isForbidden && mayHave(socket, request));
     const answers = await Promise.all(connections.map((connection) => this.#ask(connection, request)));
     // One that did not answer may have it: then waiting goes on.
     if (answers.every((answer) => answer === 'not_found')) this.#options.onNews({ type: 'unknown', request });

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { asUser, Command, configure, NEEDED_CAPABILITIES, temporaryFolder } from '../kernel/agent-command.ts';
 import { AgentProcess, type Alert } from '../kernel/agent-process.ts';
 import { Containers, noContainers } from '../kernel/containers.ts';
 import { metricsWhen, until } from './secrets.ts';
@@ -149,6 +150,19 @@ describe('an event in a container of which nothing is known yet', { skip }, () =
     assert.equal(theirs.wasAskedAbout(id), false);
     await agent.close();
     theirs.close();
+  });
+
+  it('does not wait for an engine that the agent may not speak to', async (t) => {
+    const folder = temporaryFolder(t);
+    chmodSync(folder, 0o755);
+    chmodSync(dirname(engine.socket), 0o755);
+    const asked = { hold: '1m', docker: [engine.socket], podman: [], containerd: [], cri: [] };
+    const config = configure(folder, { rules: JSON.stringify(RULES), kernel: { containers: asked } });
+    const agent = await new Command(t, ['run', '-c', config], asUser(folder, NEEDED_CAPABILITIES)).ready();
+    await agent.until('the engine to refuse', () => agent.stderr.includes('EACCES'));
+    open(FILE);
+    await agent.until('a detection', () => agent.detections.length > 0);
+    assert.equal(agent.detections[0]!.output_fields['shikra.container.metadata'], 'unknown');
   });
 
   it('goes out before the agent stops', async () => {
