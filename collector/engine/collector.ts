@@ -1,20 +1,17 @@
 import { hostname } from 'node:os';
-import type { CheckedRule, CompiledRule } from '../../rules/runtime.ts';
+import type { CheckedRule } from '../../rules/runtime.ts';
 import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
-import { formatTime, nowNanos } from '../detection/time.ts';
+import { nowNanos } from '../detection/time.ts';
 import { uuidv7 } from '../detection/uuid.ts';
 import { ShikraError } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
-import type { EventView } from '../sources/kernel/event-view.ts';
-import { Evidence, KernelFields, METADATA_FIELD } from '../sources/kernel/fields/index.ts';
-import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
 import type { Probe } from '../sources/kernel/probe.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
-import { type CollectorStats, MISSING_REASONS, type MissingReason } from '../telemetry/collector-stats.ts';
-import { Engine, type EngineOptions } from './engine.ts';
-import { HeldBack } from './held-back.ts';
+import type { CollectorStats } from '../telemetry/collector-stats.ts';
+import { type DetectionStamp, Detector, wantedBy } from './detector.ts';
+import { gathered } from './gathered.ts';
 import { LatencyHistogram } from './latency.ts';
 import { decodeRules, readRulesAside } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
@@ -34,17 +31,10 @@ const COMPILE_MILLIS = 4;
 /** Joins the kernel's events, the rules, and the way to the main thread. Lives in a thread of its own (worker.ts). */
 export class Collector {
   readonly #source: KernelSource;
-  readonly #engineOptions: Omit<EngineOptions<EventView>, 'rules'>;
+  readonly #detector: Detector;
   readonly #totals = new RuleTotals();
-  #engine: Engine<EventView>;
-  readonly #evidence: Evidence;
   readonly #send: (message: FromCollector) => void;
-  readonly #hostname = hostname();
   readonly #latency = new LatencyHistogram();
-  readonly #heldBack: HeldBack;
-  /** Detections without metadata of their container, by why. */
-  readonly #missing = new Map<MissingReason, number>(MISSING_REASONS.map((reason) => [reason, 0]));
-  readonly #onMatch = (rule: CompiledRule<EventView>, event: EventView): void => this.#detect(rule, event);
   #pending: Detection[] = [];
   #credit = CREDIT;
   #turnPlanned = false;
@@ -52,6 +42,7 @@ export class Collector {
   #stopAt: number | undefined;
   #ended = false;
   #ticker: NodeJS.Timeout | undefined;
+  #waker: NodeJS.Timeout | undefined;
 
   private constructor(
     options: CollectorOptions,
@@ -61,23 +52,17 @@ export class Collector {
   ) {
     this.#send = send;
     this.#source = source;
-    const context = { ...pick(this.#source), hostname: this.#hostname };
-    this.#evidence = new Evidence(context);
-    this.#engineOptions = {
-      resolver: new KernelFields(context),
-      eventTypeNames: EVENT_TYPE_NAMES,
-      collected: COLLECTED_EVENT_TYPES,
-      matching: options.ruleMatching,
-      timeNs: (event) => event.u64(HEADER.time_ns),
-    };
-    this.#engine = new Engine({ ...this.#engineOptions, rules });
-    this.#heldBack = new HeldBack({
+    this.#detector = new Detector({
+      context: { ...pick(this.#source), hostname: hostname() },
       containers: source.containers,
+      rules,
+      matching: options.ruleMatching,
       holdMillis: options.containerHoldMillis,
-      engine: () => this.#engine,
-      evaluate: (event) => this.#engine.evaluate(event, this.#onMatch),
+      now: () => performance.now(),
+      wakeIn: (millis) => this.#wakeIn(millis),
       hasRoom: () => this.#pending.length < this.#credit,
-      onDue: () => this.#planTurn(),
+      stamp: (timeNs) => this.#stamp(timeNs),
+      onDetection: (detection) => this.#detected(detection),
     });
   }
 
@@ -120,12 +105,7 @@ export class Collector {
 
   /** A container engine told something. What waited for it goes on. */
   hear(news: ContainerNews): void {
-    const { containers } = this.#source;
-    if (news.type === 'engines') containers.engines(news.present);
-    else if (news.type === 'known') containers.apply(news.metadata, news.owner);
-    else if (news.type === 'gone') containers.remove(news.request);
-    else containers.unknown(news.request);
-    if (this.#heldBack.isWaiting) this.#planTurn();
+    if (this.#detector.hear(news)) this.#planTurn();
   }
 
   sendStats(): void {
@@ -139,7 +119,7 @@ export class Collector {
   }
 
   async #swap({ rules, warnings }: Extract<ReadRules, { ok: true }>): Promise<ReloadOutcome> {
-    const steps = Engine.inSteps({ ...this.#engineOptions, rules: ofSyscalls(rules) });
+    const steps = this.#detector.compile(ofSyscalls(rules));
     let longestPauseMillis = 0;
     let step = steps.next();
     while (!step.done) {
@@ -150,13 +130,13 @@ export class Collector {
       if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
     }
     const started = performance.now();
-    const before = this.#engine;
+    const before = this.#detector.engine;
     const after = step.value.inherit(before);
     try {
       // Until the swap the old rules need what they needed, from then on the new ones what they need.
       if (this.#stopAt === undefined) this.#source.want(wantedBy(before).union(wantedBy(after)));
       this.#totals.add(before);
-      this.#engine = after;
+      this.#detector.engine = after;
       if (this.#stopAt === undefined) this.#source.want(wantedBy(after));
     } catch (error) {
       if (!(error instanceof ShikraError)) throw error;
@@ -179,10 +159,10 @@ export class Collector {
   }
 
   #begin(warnings: readonly string[]): void {
-    this.#source.want(wantedBy(this.#engine));
-    this.#source.rehearse((event) => this.#engine.rehearse(event));
+    this.#source.want(this.#detector.wanted);
+    this.#source.rehearse((event) => this.#detector.engine.rehearse(event));
     this.#source.start(
-      (event) => this.#see(event),
+      (event) => this.#detector.see(event),
       () => this.#turn(),
     );
     this.#ticker = setInterval(() => this.#source.tick(), TICK_MILLIS);
@@ -194,16 +174,11 @@ export class Collector {
     });
   }
 
-  #see(event: EventView): void {
-    if (event.process.image.container.pending || this.#heldBack.isWaiting) this.#heldBack.see(event);
-    else this.#engine.evaluate(event, this.#onMatch);
-  }
-
   /** Drains for a while, then lets messages in. Without credit it waits: taken() goes on. */
   #turn(): void {
     this.#turnPlanned = false;
     if (this.#ended || this.#credit <= 0) return;
-    this.#heldBack.release();
+    this.#detector.release();
     const more = this.#source.drain();
     this.#flush();
     if (this.#stopAt !== undefined && (this.#source.waitingBytes === 0 || performance.now() > this.#stopAt))
@@ -214,11 +189,16 @@ export class Collector {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#heldBack.releaseAll();
+    this.#detector.releaseAll();
     this.#flush();
     this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
     this.#source.close();
     this.#stopped.resolve();
+  }
+
+  #wakeIn(millis: number | undefined): void {
+    clearTimeout(this.#waker);
+    this.#waker = millis === undefined ? undefined : setTimeout(() => this.#planTurn(), millis);
   }
 
   #planTurn(): void {
@@ -234,65 +214,34 @@ export class Collector {
     this.#pending = [];
   }
 
-  #detect(rule: CompiledRule<EventView>, event: EventView): void {
-    const nanos = this.#source.clock.wallNs(event.u64(HEADER.time_ns));
-    const now = nowNanos();
-    const { output, fields } = rule.render(event);
-    const evidence = this.#evidence.of(event);
-    const missing = evidence[METADATA_FIELD] as MissingReason | undefined;
-    if (missing !== undefined) this.#missing.set(missing, this.#missing.get(missing)! + 1);
-    this.#pending.push({
-      uuid: uuidv7(now),
-      time: formatTime(nanos),
-      observed_time: formatTime(now),
-      rule: rule.name,
-      priority: rule.priority,
-      source: rule.source,
-      tags: rule.tags,
-      hostname: this.#hostname,
-      output,
-      output_fields: { 'evt.time': nanos, ...fields },
-      evidence,
-      description: rule.description,
-      ruleset: rule.ruleset,
-    });
-    this.#latency.observe(Number(now - nanos) / 1e9);
+  #stamp(timeNs: bigint): DetectionStamp {
+    const observedNs = nowNanos();
+    this.#latency.observe(Number(observedNs - timeNs) / 1e9);
+    return { uuid: uuidv7(observedNs), observedNs };
+  }
+
+  #detected(detection: Detection): void {
+    this.#pending.push(detection);
     if (this.#pending.length >= this.#credit) this.#source.pause();
   }
 
   #ruleNames(): LoadedRule[] {
-    return this.#engine.ruleset.rules.map(({ name, priority, source }) => ({ name, priority, source }));
+    return this.#detector.engine.ruleset.rules.map(({ name, priority, source }) => ({ name, priority, source }));
   }
 
   #stats(): CollectorStats {
     return {
       ...this.#source.stats(),
-      ...this.#totals.with(this.#engine),
+      ...this.#totals.with(this.#detector.engine),
       latency: this.#latency.snapshot(),
       containers: {
         ...this.#source.containers.count(),
-        held: this.#heldBack.outcomes,
-        detectionsWithout: Object.fromEntries(this.#missing) as Record<MissingReason, number>,
+        held: this.#detector.held,
+        detectionsWithout: this.#detector.detectionsWithout,
         looksWithout: this.#source.containers.missed,
       },
     };
   }
-}
-
-/** Makes one message of what is asked for within a turn. */
-function gathered<T>(send: (items: readonly T[]) => void): (item: T) => void {
-  let items: T[] = [];
-  return (item) => {
-    if (items.push(item) > 1) return;
-    setImmediate(() => {
-      send(items);
-      items = [];
-    });
-  };
-}
-
-function wantedBy(engine: Engine<EventView>): ReadonlySet<string> {
-  return engine.wanted(EVENT_TYPE_NAMES);
 }
 
 /** The place of a rule in its file stands in messages only, and those were written where the file is. */

@@ -12,8 +12,10 @@ export interface HeldBackOptions {
   readonly evaluate: (event: EventView) => void;
   /** False while no detection can be taken: then nothing is let go. */
   readonly hasRoom: () => boolean;
-  /** The oldest event has waited long enough. */
-  readonly onDue: () => void;
+  /** The clock of waiting, in milliseconds. */
+  readonly now: () => number;
+  /** {@link HeldBack.release} is to be called in so many milliseconds at the latest. Undefined: no more because of the time. */
+  readonly wakeIn: (millis: number | undefined) => void;
 }
 
 /**
@@ -29,7 +31,6 @@ export class HeldBack {
   readonly #options: HeldBackOptions;
   readonly #held = new HeldEvents();
   readonly #outcomes = Object.fromEntries(HELD_OUTCOMES.map((outcome) => [outcome, 0])) as Record<HeldOutcome, number>;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: HeldBackOptions) {
     this.#options = options;
@@ -59,15 +60,14 @@ export class HeldBack {
 
   /** Lets go what waits no longer. Call it when containers have become known. */
   release(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const now = performance.now();
+    const now = this.#options.now();
+    this.#options.wakeIn(undefined);
     while (this.#held.size > 0) {
       const { process, sinceMillis } = this.#held.head!;
       const { container } = process.image;
       const dueMillis = sinceMillis + this.#options.holdMillis;
       if (container.pending && dueMillis > now) {
-        this.#timer = setTimeout(() => this.#options.onDue(), dueMillis - now);
+        this.#options.wakeIn(dueMillis - now);
         return;
       }
       if (!this.#options.hasRoom()) return;
@@ -78,14 +78,14 @@ export class HeldBack {
   /** At the end: nothing is waited for any more. */
   releaseAll(): void {
     while (this.#held.size > 0) this.#letGoFirst('timeout');
-    clearTimeout(this.#timer);
+    this.#options.wakeIn(undefined);
   }
 
   #hold(event: EventView): void {
     const isFirst = this.#held.size === 0;
-    while (!this.#held.hold(event, performance.now())) this.#letGoFirst('no_room');
+    while (!this.#held.hold(event, this.#options.now())) this.#letGoFirst('no_room');
     this.isWaiting = true;
-    if (isFirst) this.#timer = setTimeout(() => this.#options.onDue(), this.#options.holdMillis);
+    if (isFirst) this.#options.wakeIn(this.#options.holdMillis);
   }
 
   #letGoFirst(outcome: HeldOutcome): void {

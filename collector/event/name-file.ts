@@ -16,8 +16,13 @@ export class NameFile {
   }
 
   name(id: number): string | undefined {
+    return this.all().get(id);
+  }
+
+  /** Every number that has a name: the same map until the file changes. */
+  all(): ReadonlyMap<number, string> {
     if (this.#now() >= this.#nextCheck) this.#refresh();
-    return this.#names.get(id);
+    return this.#names;
   }
 
   #refresh(): void {
@@ -29,7 +34,7 @@ export class NameFile {
       this.#names = parse(readFileSync(this.#path, 'utf8'));
       this.#version = version;
     } catch {
-      this.#names = new Map();
+      if (this.#names.size > 0) this.#names = new Map();
       this.#version = '';
     }
   }

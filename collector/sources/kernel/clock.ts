@@ -8,6 +8,11 @@ export class KernelClock {
     this.#offsetNs = clockOffsetNs();
   }
 
+  /** From the kernel's time to the wall clock, as of the last refresh. */
+  get offsetNs(): bigint {
+    return this.#offsetNs;
+  }
+
   /** Nanoseconds since 1970. */
   wallNs(kernelNs: number): bigint {
     return BigInt(kernelNs) + this.#offsetNs;

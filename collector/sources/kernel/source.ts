@@ -3,23 +3,26 @@ import { type ContainerRequest, ContainerTable } from '../../event/container-tab
 import { NameFile } from '../../event/name-file.ts';
 import { type CollectorStats, DROP_REASONS, EVENT_CLASSES } from '../../telemetry/collector-stats.ts';
 import { KernelClock } from './clock.ts';
+import { EventStream } from './event-stream.ts';
 import { EventView } from './event-view.ts';
-import { EVENT_TYPE_NAMES, EVENT_TYPES, HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
 import { unknownProcess } from './process.ts';
-import { ProcessTable } from './process-table.ts';
+import type { ProcessTable } from './process-table.ts';
 import { rehearse } from './rehearsal.ts';
 import { RingReader } from './ring-reader.ts';
-import { COLLECTED_EVENT_TYPES, interestsFor } from './system-calls.ts';
+import { interestsFor } from './system-calls.ts';
 
 const MIB = 1024 * 1024;
 /** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
 const WORTH_A_TURN = 16;
 
-const FORK_TYPES = new Set(['fork', 'vfork', 'clone', 'clone3'].map((name) => EVENT_TYPES.get(name)!));
-const EXECVE = EVENT_TYPES.get('execve')!;
-const EXECVEAT = EVENT_TYPES.get('execveat')!;
-const PROCEXIT = EVENT_TYPES.get('procexit')!;
+/** Is told what the process table goes by beside the events, in the order in which it does: enough to make the table again. */
+export interface SourceTap {
+  /** Process records as the kernel gave them: of one process, or of all if pid is 0. */
+  processes(pid: number, records: Uint8Array): void;
+  /** After each {@link KernelSource.tick}. @param nowNs of the kernel's clock @param offsetNs from it to the wall clock */
+  tick(nowNs: number, offsetNs: bigint): void;
+}
 
 export interface KernelSourceOptions {
   /** Preset n is 2^(n-1) MiB for each ring. */
@@ -32,6 +35,7 @@ export interface KernelSourceOptions {
   /** How container engines are asked, if there are any. */
   readonly hasContainerEngines?: boolean;
   readonly onContainerWanted?: (request: ContainerRequest) => void;
+  readonly tap?: SourceTap;
 }
 
 /**
@@ -39,7 +43,6 @@ export interface KernelSourceOptions {
  * The view that it shows is the same object each time: nothing of it may be kept.
  */
 export class KernelSource {
-  readonly table: ProcessTable;
   readonly containers: ContainerTable;
   readonly clock = new KernelClock();
   readonly users = new NameFile('/etc/passwd', () => this.#tickMillis);
@@ -48,10 +51,9 @@ export class KernelSource {
   #opened: Probe | undefined;
   readonly #ringBytes: number;
   readonly #cpusPerRing: number;
-  readonly #view = new EventView();
-  readonly #counts = new Float64Array(EVENT_TYPE_NAMES.length);
+  readonly #stream: EventStream;
   readonly #takeRecord = (memory: Memory, at: number): boolean => {
-    this.#take(memory, at);
+    this.#onEvent(this.#stream.take(memory, at));
     return !this.#paused;
   };
   #paused = false;
@@ -71,12 +73,11 @@ export class KernelSource {
       onWanted: options.onContainerWanted ?? (() => {}),
       onDecided: (container) => this.table.decided(container),
     });
-    this.table = new ProcessTable({
-      containers: this.containers,
-      capacity: options.processTableEntries,
-      captureEnv: new Set(options.captureEnv),
-      read: (pid) => this.#probe.processes(pid),
-    });
+    this.#stream = new EventStream({ ...options, containers: this.containers, read: (pid) => this.#processes(pid) });
+  }
+
+  get table(): ProcessTable {
+    return this.#stream.table;
   }
 
   /** Takes a loaded probe, which is this source's from now on, and makes its rings. Before all else. @throws ShikraError PROBE_* */
@@ -170,27 +171,25 @@ export class KernelSource {
   tick(): void {
     this.clock.refresh();
     this.#tickMillis = performance.now();
-    this.table.tick(this.clock.nowNs());
+    const nowNs = this.clock.nowNs();
+    this.table.tick(nowNs);
     this.containers.retry(this.#tickMillis, () => this.table.containers());
+    this.#options.tap?.tick(nowNs, this.clock.offsetNs);
   }
 
   stats(): Pick<CollectorStats, 'events' | 'drops' | 'rings' | 'processTable'> {
     return {
-      events: Object.fromEntries(COLLECTED_EVENT_TYPES.map((name) => [name, this.#counts[EVENT_TYPES.get(name)!]!])),
+      events: this.#stream.counts(),
       drops: this.#drops(),
       rings: this.#rings(),
       processTable: { size: this.table.size, capacity: this.table.capacity, ...this.table.counts },
     };
   }
 
-  #take(memory: Memory, at: number): void {
-    const type = memory.u16[(at + HEADER.type) >>> 1]!;
-    this.#counts[type] = this.#counts[type]! + 1;
-    const process = type === EXECVE || type === EXECVEAT ? this.table.onExec(memory, at) : this.table.of(memory, at);
-    if (FORK_TYPES.has(type)) this.table.onFork(memory, at, process);
-    else if (type === PROCEXIT) this.table.onExit(process, memory.u64(at + HEADER.time_ns));
-    this.#view.select(memory, at, process);
-    this.#onEvent(this.#view);
+  #processes(pid: number): Uint8Array {
+    const records = this.#probe.processes(pid);
+    this.#options.tap?.processes(pid, records);
+    return records;
   }
 
   #rings(): CollectorStats['rings'] {

@@ -7,9 +7,9 @@ import type { ProcessTable } from '../process-table.ts';
 /** What fields are taken from beside the event itself. */
 export interface FieldContext {
   readonly table: ProcessTable;
-  readonly clock: KernelClock;
-  readonly users: NameFile;
-  readonly groups: NameFile;
+  readonly clock: Pick<KernelClock, 'wallNs'>;
+  readonly users: Pick<NameFile, 'name'>;
+  readonly groups: Pick<NameFile, 'name'>;
   readonly hostname: string;
 }
 
