@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { logsPipelines } from '../collector/config/service.ts';
 import { ShikraError } from '../collector/errors.ts';
 import { escapeControls } from '../exporters/stdout/format.ts';
 import { openDatabase } from '../exporters/store/database.ts';
@@ -35,6 +36,10 @@ export function list({ config, exporter, json, limit }: ListOptions): number {
 
 /** `shikra deadletter retry`. @returns the exit code */
 export function retry(uids: readonly string[], options: ChoiceOptions): number {
+  const { exporter, config } = options;
+  const inUse = logsPipelines(readConfig(config).config.service.pipelines).flatMap(([, { exporters }]) => exporters);
+  if (exporter !== undefined && !inUse.includes(exporter))
+    console.error(`shikra: warning: no pipeline uses ${exporter}: they wait until one does`);
   return change(uids, options, (letters, choice) => letters.request(choice), 'will be sent again');
 }
 

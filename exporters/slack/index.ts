@@ -77,7 +77,13 @@ function botExporter(config: SlackConfig, { id }: ExporterContext): DeliveringEx
         body: JSON.stringify(message),
       };
     },
-    outcome: apiOutcome,
+    outcome(response, batch) {
+      const { error } = (jsonOf(response) ?? {}) as { error?: string };
+      if (error === undefined || !THREAD_GONE.has(error)) return apiOutcome(response);
+      // Someone has deleted the first message: this one begins a new thread.
+      threads.forget(keyOf(batch));
+      return { status: 'retryable', reason: reasonOf(response, error) };
+    },
     delivered(batch, response) {
       const { ts } = (jsonOf(response) ?? {}) as { ts?: unknown };
       threads.note(keyOf(batch), typeof ts === 'string' ? ts : undefined);
@@ -96,6 +102,8 @@ const MAY_PASS = new Set([
   'request_timeout',
   'team_added_to_org',
 ]);
+
+const THREAD_GONE = new Set(['thread_not_found', 'message_not_found', 'cannot_reply_to_message']);
 
 function apiOutcome(response: HttpResponse): ExportOutcome {
   if (response.status !== 200) return responseOutcome(response);

@@ -20,6 +20,10 @@ export class Threads {
     return thread !== undefined && Date.now() < thread.until ? thread.ts : undefined;
   }
 
+  forget(key: string): void {
+    this.#threads.delete(key);
+  }
+
   /** A message was posted: the first of a thread, or an answer in one. */
   note(key: string, ts: string | undefined): void {
     if (ts === undefined || this.find(key) !== undefined) return;

@@ -245,9 +245,11 @@ export class Store {
     return items;
   }
 
-  /** Detections for a reader, newest first. */
+  /** Detections for a reader, newest first; one that went through several chains as the first of them made it. */
   query(query: StoreQuery = {}): StoredDetection[] {
-    const conditions: string[] = [];
+    const conditions = [
+      'NOT EXISTS (SELECT 1 FROM detections AS other WHERE other.uid = mine.uid AND other.seq < mine.seq)',
+    ];
     const values: (string | number)[] = [];
     const add = (condition: string, value: string | number | undefined) => {
       if (value === undefined) return;
@@ -259,9 +261,9 @@ export class Store {
     add('priority = ?', query.priority);
     add('source = ?', query.source);
     add('instr(detection, ?) > 0', query.search);
-    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
+    const where = conditions.join(' AND ');
     const statement = this.#database.prepare(
-      `SELECT ${READ_COLUMNS} FROM detections ${where} ORDER BY seq DESC LIMIT ?`,
+      `SELECT ${READ_COLUMNS} FROM detections AS mine WHERE ${where} ORDER BY seq DESC LIMIT ?`,
     );
     return statement
       .all(...values, query.limit ?? 100)

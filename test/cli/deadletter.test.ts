@@ -21,7 +21,7 @@ async function arrange(test: TestContext) {
   const folder = temporaryFolder(test);
   const store = join(folder, 'store.db');
   const config = join(folder, 'shikra.yaml');
-  writeFileSync(config, `service: { store: { path: ${store} } }\n`);
+  writeFileSync(config, `exporters: { otlp/far: {} }\nservice: { store: { path: ${store} } }\n`);
   const receiver = new OtlpReceiver();
   receiver.answer = () => ({ http: 401 });
   const server = await serveHttp(receiver);
@@ -84,6 +84,13 @@ it('keeps those that are refused once more', async (test) => {
     );
   while (!(await refusedAgain()));
   assert.equal(JSON.parse((await shikra('list', '--json')).stdout).length, 3);
+});
+
+it('warns of a retry for an exporter that nothing uses', async (test) => {
+  const { shikra } = await arrange(test);
+  const { stderr, exitCode } = await shikra('retry', '--exporter', 'otlp/gone');
+  assert.equal(stderr, 'shikra: warning: no pipeline uses otlp/gone: they wait until one does\n');
+  assert.equal(exitCode, 1);
 });
 
 it('drops what it is told to, and nothing without being told', async (test) => {

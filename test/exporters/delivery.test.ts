@@ -5,7 +5,7 @@ import { LoggerProvider } from '@opentelemetry/sdk-logs';
 import { toLogRecord } from '../../collector/detection/log-record.ts';
 import { createMetrics } from '../../collector/telemetry/metrics.ts';
 import { type DeliveringExporter, Delivery, type ExportOutcome } from '../../exporters/helper/index.ts';
-import { Store, StoreProcessor } from '../../exporters/store/index.ts';
+import { Store, type StoredDetection, StoreProcessor } from '../../exporters/store/index.ts';
 import { detections } from '../fixtures/detections.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 import { memoryLogger, metricValue } from '../fixtures/pipeline.ts';
@@ -20,6 +20,7 @@ function arrange(
   test: TestContext,
   answer: (seqs: number[], signal: AbortSignal) => ExportOutcome | Promise<ExportOutcome>,
   settings: Settings = {},
+  accepts?: (item: StoredDetection) => boolean,
 ) {
   const { logger, lines } = memoryLogger();
   const metrics = createMetrics({ defaultMetrics: false });
@@ -46,7 +47,7 @@ function arrange(
       }
     },
   };
-  const delivery = new Delivery({ id: 'sink', exporter, store, logger, metrics, clock, settings });
+  const delivery = new Delivery({ id: 'sink', exporter, store, logger, metrics, clock, settings, accepts });
   test.after(async () => {
     await Promise.all([delivery.shutdown(0), clock.run(1e9)]);
     store.close();
@@ -186,5 +187,91 @@ it('logs an outage once for every doubling of the failures', async (test) => {
   assert.deepEqual(
     lines.filter(({ msg }) => msg === 'delivery failed, it will be tried again').map(({ failures }) => failures),
     [1, 2, 4, 8, 16],
+  );
+});
+
+it('parks those of a batch that the receiver names, and takes the others for delivered', async (test) => {
+  const { delivery, emit, calls, store, metrics } = arrange(test, () => ({
+    status: 'success',
+    refused: [
+      { index: 1, reason: 'no' },
+      { index: 3, reason: 'never' },
+    ],
+  }));
+  await delivery.start();
+  emit(4);
+  assert.equal(await delivery.forceFlush(), true);
+  assert.deepEqual(calls, [[1, 2, 3, 4]]);
+  assert.deepEqual(
+    store.deadLetters.list().map(({ item, reason }) => [item.seq, reason]),
+    [
+      [4, 'never'],
+      [2, 'no'],
+    ],
+  );
+  const counted = (outcome: string) => metricValue(metrics, 'shikra_exporter_records_total', { outcome });
+  assert.deepEqual([await counted('delivered'), await counted('dead_letter')], [2, 2]);
+});
+
+it('sends in full batches what a filter lets pass, and looks at the rest once', async (test) => {
+  let looks = 0;
+  const isMine = ({ seq }: StoredDetection) => {
+    looks++;
+    return seq % 10 === 0;
+  };
+  const { delivery, emit, calls, store, metrics } = arrange(test, success, { batchCount: 4 }, isMine);
+  await delivery.start();
+  emit(105);
+  assert.equal(await delivery.forceFlush(), true);
+  assert.deepEqual(calls, [
+    [10, 20, 30, 40],
+    [50, 60, 70, 80],
+    [90, 100],
+  ]);
+  assert.equal(looks, 105);
+  assert.equal(store.backlog('sink'), 0);
+  assert.equal(await metricValue(metrics, 'shikra_exporter_records_total', { outcome: 'filtered' }), 95);
+});
+
+it('counts what it passes over once, however often the receiver fails', async (test) => {
+  let calls = 0;
+  const answer = (): ExportOutcome => (calls++ < 3 ? { status: 'retryable', reason: 'away' } : success());
+  const { delivery, emit, clock, metrics } = arrange(test, answer, {}, ({ seq }) => seq === 5);
+  await delivery.start();
+  emit(9);
+  for (let pause = 0; pause < 3; pause++) await clock.nextSleep((millis) => millis !== 10_000);
+  assert.equal(await delivery.forceFlush(), true);
+  assert.equal(await metricValue(metrics, 'shikra_exporter_records_total', { outcome: 'filtered' }), 8);
+});
+
+it('keeps its place on disk when it ends, also if it passed over all', async (test) => {
+  const { delivery, emit, store } = arrange(test, success, {}, () => false);
+  await delivery.start();
+  emit(9);
+  await delivery.forceFlush();
+  await delivery.shutdown();
+  assert.equal(store.openCursor('sink'), 9);
+});
+
+it('sends dead letters again when asked, after what is new, and keeps those that are refused again', async (test) => {
+  let isWell = false;
+  const { delivery, emit, calls, store } = arrange(test, (seqs) =>
+    !isWell || seqs.includes(2) ? { status: 'permanent', reason: isWell ? 'still no' : 'no' } : success(),
+  );
+  await delivery.start();
+  emit(3);
+  await delivery.forceFlush();
+  assert.equal(store.deadLetters.count(), 3);
+  isWell = true;
+  calls.length = 0;
+  store.deadLetters.request({});
+  emit(1, 3);
+  await delivery.forceFlush();
+  while (store.deadLetters.count() !== 1 || store.deadLetters.requested('sink', 1).length > 0)
+    await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(calls, [[4], [1, 2, 3], [1], [2, 3], [2], [3]]);
+  assert.deepEqual(
+    store.deadLetters.list().map(({ item, reason }) => [item.seq, reason]),
+    [[2, 'still no']],
   );
 });

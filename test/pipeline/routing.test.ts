@@ -114,6 +114,8 @@ it('brings a detection to the exporters of the pipelines that name its receiver'
   assert.deepEqual(receivers.all.uids, [0, 1, 2, 3].map(uid));
   assert.deepEqual(receivers.loud.uids, [1, 3].map(uid));
   assert.deepEqual(receivers.both.uids, [0, 1, 1, 2, 3, 3].map(uid), 'once from each pipeline that it stands in');
+  const listed = pipeline.store.query().map(({ detection: one }) => one.uuid);
+  assert.deepEqual(listed, [3, 2, 1, 0].map(uid), 'a reader sees each once');
 });
 
 it('sends an exporter what its filter lets pass, in order, and counts the rest', async (test) => {
