@@ -49,15 +49,15 @@ export class EngineConnection {
   close(): void {
     this.#isClosed = true;
     this.#wake();
-    void this.#client?.then((client) => client.close());
+    this.#client?.then(
+      (client) => client.close(),
+      () => {}, // there is none to close
+    );
   }
 
   async #stay(): Promise<void> {
     while (!this.#isClosed) {
-      this.#client = createClient(this.socket.engine, this.socket.path);
-      const client = await this.#client;
-      const error = await client.follow(this.#listener, () => this.#connected()).catch((reason: Error) => reason);
-      client.close();
+      const error = await this.#follow().catch((reason: Error) => reason);
       this.#client = undefined;
       this.#isConnected = false;
       this.#isForbidden = /\b(?:EACCES|EPERM)\b/.test(error.message);
@@ -65,6 +65,16 @@ export class EngineConnection {
       if (!this.#toldLost) this.#listener.onLost(error);
       this.#toldLost = true;
       await this.#pause();
+    }
+  }
+
+  async #follow(): Promise<never> {
+    this.#client = createClient(this.socket.engine, this.socket.path);
+    const client = await this.#client;
+    try {
+      return await client.follow(this.#listener, () => this.#connected());
+    } finally {
+      client.close();
     }
   }
 

@@ -177,6 +177,7 @@ export class DockerClient implements EngineClient {
       reject(error);
     });
     call.on('response', (response) => {
+      response.on('error', () => {}); // who reads it is told; nobody may have begun to
       if (limitMillis === undefined) clearTimeout(timer);
       else response.on('close', () => clearTimeout(timer));
       const { statusCode = 0 } = response;
