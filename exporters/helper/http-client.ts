@@ -1,7 +1,8 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
-import { gzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { http } from '../../collector/node-http.ts';
 
 export interface HttpRequest {
@@ -20,6 +21,9 @@ export interface HttpResponse {
   readonly body: string;
 }
 
+/** In a thread of its own: a full batch would hold up the event loop for tens of milliseconds. */
+const compress = promisify(gzip);
+
 /** More of an answer is not kept; Elasticsearch's to a batch is the longest. */
 const LONGEST_BODY = 16 * 1024 * 1024;
 
@@ -36,10 +40,10 @@ export class HttpClient {
   }
 
   /** Rejects if the connection fails or `signal` aborts; every answer resolves. */
-  send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+  async send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    const url = new URL(request.url);
+    const body = request.gzip ? await compress(request.body) : Buffer.from(request.body);
     return new Promise((resolve, reject) => {
-      const url = new URL(request.url);
-      const body = request.gzip ? gzipSync(request.body) : Buffer.from(request.body);
       const headers = {
         'content-length': String(body.length),
         'user-agent': 'shikra',

@@ -118,8 +118,18 @@ function lineOf({ detection, record }: StoredDetection, config: LokiConfig): Lin
 /** The record's attributes, named as Loki names them when they come over OTLP, so that one query does for both ways. */
 function metadataOf(attributes: Readonly<Record<string, unknown>>): Record<string, string> {
   const entries = Object.entries(attributes).map(([name, value]) => [
-    name.replace(/[^a-zA-Z0-9_]/g, '_'),
+    metadataName(name),
     typeof value === 'string' ? value : JSON.stringify(value),
   ]);
   return Object.fromEntries(entries);
+}
+
+const metadataNames = new Map<string, string>();
+
+function metadataName(attribute: string): string {
+  const known = metadataNames.get(attribute);
+  if (known !== undefined) return known;
+  const name = attribute.replace(/[^a-zA-Z0-9_]/g, '_');
+  if (metadataNames.size < 10_000) metadataNames.set(attribute, name);
+  return name;
 }
