@@ -20,6 +20,7 @@ export class EngineConnection {
   #isConnected = false;
   #isForbidden = false;
   #toldLost = false;
+  #connectedAt = Number.POSITIVE_INFINITY;
   #isClosed = false;
   #retryMillis = FIRST_RETRY_MILLIS;
   #wake: () => void = () => {};
@@ -62,6 +63,9 @@ export class EngineConnection {
       this.#isConnected = false;
       this.#isForbidden = /\b(?:EACCES|EPERM)\b/.test(error.message);
       if (this.#isClosed) return;
+      // One that leaves again and again is not met ten times a second.
+      if (performance.now() - this.#connectedAt > LONGEST_RETRY_MILLIS) this.#retryMillis = FIRST_RETRY_MILLIS;
+      this.#connectedAt = Number.POSITIVE_INFINITY;
       if (!this.#toldLost) this.#listener.onLost(error);
       this.#toldLost = true;
       await this.#pause();
@@ -82,7 +86,7 @@ export class EngineConnection {
     this.#isConnected = true;
     this.#isForbidden = false;
     this.#toldLost = false;
-    this.#retryMillis = FIRST_RETRY_MILLIS;
+    this.#connectedAt = performance.now();
     this.#listener.onConnected();
   }
 

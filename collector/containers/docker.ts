@@ -74,6 +74,7 @@ export class DockerClient implements EngineClient {
     const events = await this.#open('/events', { filters: JSON.stringify({ type: ['container', 'network'] }) });
     // From here on nothing is missed: what happens before the list has been read waits in the stream.
     const containers = (await this.#get('/containers/json', { all: '1' })) as { Id: string }[];
+    if (!Array.isArray(containers)) throw new Error('/containers/json: expected a list of containers');
     onConnected();
     const following = readLines(events, (line) => this.#hear(JSON.parse(line) as ContainerEvent, teller));
     await Promise.race([following, eachOf(containers, ({ Id }) => teller.tell({ id: Id }))]);

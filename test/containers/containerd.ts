@@ -1,12 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GrpcChannel } from '../../collector/containers/grpc.ts';
 import { encode, encodeMap, Message } from '../../collector/containers/protobuf.ts';
 import { EngineProcess } from './engine-process.ts';
 import { imageArchive } from './image.ts';
 
 const LIMIT_MILLIS = 30_000;
+const RETRY_MILLIS = 200;
 const RUNTIME = 'runtime.v1.RuntimeService';
 export const PAUSE = 'shikra.test/pause:1';
 /** NamespaceMode NODE: no network plugin is needed. */
@@ -74,9 +76,16 @@ export class Containerd extends EngineProcess {
     return id;
   }
 
-  async removePod(sandboxId: string): Promise<void> {
-    await this.#call('StopPodSandbox', encode({ 1: sandboxId }));
-    await this.#call('RemovePodSandbox', encode({ 1: sandboxId }));
+  /** Tries again as kubelet does: a container that ends at that moment cannot be stopped, and containerd takes it for a failure. */
+  async removePod(sandboxId: string, attempts = 5): Promise<void> {
+    try {
+      await this.#call('StopPodSandbox', encode({ 1: sandboxId }));
+      await this.#call('RemovePodSandbox', encode({ 1: sandboxId }));
+    } catch (error) {
+      if (attempts === 1) throw error;
+      await sleep(RETRY_MILLIS);
+      await this.removePod(sandboxId, attempts - 1);
+    }
   }
 
   override async stop(signal?: NodeJS.Signals): Promise<void> {
