@@ -123,6 +123,8 @@ class RunningAgent implements Agent {
   readonly #close: (code: 0 | ExitCode) => void;
   #engines: ContainerEngines | undefined;
   readonly #reloaders: RulesReloader[] = [];
+  /** Receivers whose last reload failed. */
+  readonly #rejectedBy = new Set<string>();
   /** Those in force, by the id of the receiver. */
   readonly #rules = new Map<string, readonly RuleLabels[]>();
   readonly #watch: RulesWatch;
@@ -223,6 +225,9 @@ class RunningAgent implements Agent {
   #reloaded(id: string, outcome: ReloadOutcome): void {
     if (this.#stopping !== undefined) return;
     this.#metrics.rulesReload.inc({ outcome: outcome.ok ? 'success' : 'failure' });
+    if (outcome.ok) this.#rejectedBy.delete(id);
+    else this.#rejectedBy.add(id);
+    this.#metrics.rulesLastReload.set(this.#rejectedBy.size === 0 ? 1 : 0);
     if (outcome.ok) {
       const { rules, warnings, longestPauseMillis } = outcome;
       this.#declareRules(id, rules);

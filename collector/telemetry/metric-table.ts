@@ -174,6 +174,12 @@ export const METRIC_TABLE = {
     labels: [],
   },
   storeBytes: { name: 'shikra_store_bytes', help: 'Space that the store uses.', type: 'gauge', labels: [] },
+  storeCapacity: {
+    name: 'shikra_store_capacity_bytes',
+    help: 'Space that the store may use (`max_bytes`); beyond it the oldest detections go.',
+    type: 'gauge',
+    labels: [],
+  },
   storeDetections: { name: 'shikra_store_detections', help: 'Detections in the store.', type: 'gauge', labels: [] },
   exporterRecords: {
     name: 'shikra_exporter_records_total',
@@ -211,6 +217,12 @@ export const METRIC_TABLE = {
     help: 'Reloads of the rules. After a failure the rules from before are in force.',
     type: 'counter',
     labels: ['outcome'],
+  },
+  rulesLastReload: {
+    name: 'shikra_rules_last_reload_success',
+    help: 'Whether the rules in force are those of the files: 1, or 0 after a reload that failed, until one succeeds.',
+    type: 'gauge',
+    labels: [],
   },
   buildInfo: {
     name: 'shikra_build_info',

@@ -442,6 +442,7 @@ export class Store {
 
   #showSize(): void {
     this.#metrics?.storeBytes.set(this.#retention.usedBytes());
+    this.#metrics?.storeCapacity.set(this.config.max_bytes);
     this.#metrics?.storeDetections.set(this.#retention.rows);
   }
 }

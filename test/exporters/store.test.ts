@@ -192,6 +192,7 @@ it('removes by age only what every exporter has', async (test) => {
 
 it('removes by size the oldest, and counts for each exporter what it did not get', async (test) => {
   const { store, emit, count, lines } = arrange(test, { max_bytes: 300_000 });
+  assert.equal(await count('shikra_store_capacity_bytes', {}), 300_000);
   store.openCursor('quick');
   store.openCursor('slow');
   emit(...detections(500));

@@ -128,11 +128,13 @@ describe('changed rules', () => {
     assert.match(log, /rules\.yaml:3:14: error LOAD_ERR_COMPILE_CONDITION: rule 'One': nonexistent field 'evt\.typ'/);
     assert.match(log, /rules\.yaml:8:\d+: error LOAD_ERR_COMPILE_CONDITION: rule 'Two'/);
     assert.equal(await metric(agent, 'shikra_rules_reload_total{outcome="failure"}'), 1);
+    assert.equal(await metric(agent, 'shikra_rules_last_reload_success'), 0);
     readFileSync(file);
     await agent.detection('Good');
 
     writeFileSync(rules, rule('Better', opensOf(file)));
     await until('a reload', () => reloads(agent) === 1);
+    assert.equal(await metric(agent, 'shikra_rules_last_reload_success'), 1);
     readFileSync(file);
     await agent.detection('Better');
     assert.equal(agent.detections.filter((alert) => alert.rule === 'Good').length, 1);

@@ -45,6 +45,7 @@ it('starts every series that it can know at 0', async () => {
     'shikra_rule_evaluations_total{rule="Rule A"} 0',
     'shikra_rule_time_seconds_total{rule="Rule A"} 0',
     'shikra_rules_reload_total{outcome="failure"} 0',
+    'shikra_rules_last_reload_success 1',
     'shikra_events_total{type="openat"} 0',
     'shikra_events_dropped_total{reason="ring_full",class="process"} 0',
     'shikra_detections_total{priority="Emergency",source="syscall"} 0',
