@@ -16,6 +16,8 @@ const NAMESPACE_HEADER = 'containerd-namespace';
 
 /** Where containerd's CRI service has what Kubernetes runs. */
 const KUBERNETES = 'k8s.io';
+/** The CRI service marks its own: others may put theirs into the same namespace. */
+const CRI_KIND = 'io.cri-containerd.kind';
 /** Docker's containers, of which only Docker knows more than the id. */
 const MOBY = 'moby';
 
@@ -100,7 +102,7 @@ export class ContainerdClient implements EngineClient {
 
   async #find({ id, namespace }: ContainerRequest): Promise<ContainerMetadata | undefined> {
     const own = await this.#findOwn(id, namespace === undefined ? await this.#namespaces() : [namespace]);
-    if (own?.namespace !== KUBERNETES) return own;
+    if (own?.namespace !== KUBERNETES || own.labels[CRI_KIND] === undefined) return own;
     for (const delay of CRI_DELAYS_MILLIS) {
       if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
       const found = await this.#findByCri(id);

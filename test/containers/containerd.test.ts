@@ -114,6 +114,17 @@ describe('with containerd', { skip }, () => {
     assert.equal(fields['k8s.pod.name'], null);
   });
 
+  it("knows a container that was put among Kubernetes' by hand, without waiting for CRI to know it", async () => {
+    const id = `box-${randomBytes(4).toString('hex')}`;
+    const options = ['--namespace', KUBERNETES, 'run', '--rm', '--snapshotter', 'native'];
+    const { output_fields: fields } = await detectionOf(agent, READ, () =>
+      containerd.ctr(...options, `${IMAGE}:1.2`, id, 'cat', SECRET),
+    );
+    assert.equal(fields['container.name'], id);
+    assert.equal(fields['container.image.repository'], IMAGE);
+    assert.equal(fields['shikra.container.metadata'], 'known');
+  });
+
   it('gives every one of many brief containers its own name', async () => {
     const ids = ['a', 'b', 'c', 'd', 'e'].map((letter) => `brief-${letter}`);
     const since = new Set(agent.detections);
