@@ -128,12 +128,16 @@ function redacted(text: string, secrets: readonly (Secret | undefined)[]): strin
 }
 
 const SHORTEST_SECRET = 6;
+/** Shorter parts of an address are words. */
+const SHORTEST_PART = 12;
 
 /** Of an address, also what is secret in it: a receiver may repeat the path alone. */
 function partsOf(secret: string): string[] {
   const url = URL.parse(secret);
   const parts = url === null ? [] : [...url.pathname.split('/'), ...url.searchParams.values()];
-  return [secret, ...parts].filter((part) => part.length >= SHORTEST_SECRET);
+  return [secret, ...parts.filter((part) => part.length >= SHORTEST_PART)].filter(
+    ({ length }) => length >= SHORTEST_SECRET,
+  );
 }
 
 function currentValue(secret: Secret | undefined): string | undefined {
