@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addDeadLetterCommands } from './deadletter-commands.ts';
+import { addRecordingCommands } from './recording-commands.ts';
 import { reportError } from './report-error.ts';
 import { addRulesCommands } from './rules-commands.ts';
 import { version } from './version.ts';
@@ -15,6 +16,8 @@ Examples:
   shikra rules explain 'Reverse shell'
                                       what a rule looks at, macros put in
   shikra rules test my_rules.yaml     run the tests that stand beside rules
+  shikra record -o attack.shikra      write the events to a file,
+  shikra replay attack.shikra         and show them to rules, anywhere
   shikra deadletter list              what receivers refused
   shikra rules top                    which rule of a running agent costs what
   shikra doctor                       can Shikra run here, and if not, what is missing
@@ -75,6 +78,9 @@ export async function runCommandLine(parameters: readonly string[]): Promise<num
     });
 
   addRulesCommands(program, (code) => {
+    exitCode = code;
+  });
+  addRecordingCommands(program, (code) => {
     exitCode = code;
   });
   addDeadLetterCommands(program, (code) => {

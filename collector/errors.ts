@@ -69,6 +69,21 @@ export const ERRORS = {
     remedy: 'check service.store.path, its permissions and the free space',
     exitCode: 1,
   },
+  RECORDING_UNWRITABLE: {
+    message: 'the recording cannot be written: %s',
+    remedy: 'check the path given with -o, its permissions and the free space',
+    exitCode: 1,
+  },
+  RECORDING_UNREADABLE: {
+    message: 'the recording cannot be read: %s',
+    remedy: 'give a file that `shikra record` wrote, and a copy of it that is whole',
+    exitCode: 1,
+  },
+  RECORDING_INCOMPATIBLE: {
+    message: 'the recording is of another build of Shikra: %s',
+    remedy: 'replay it with the version that recorded it, or record again with this one',
+    exitCode: 1,
+  },
   AGENT_UNREACHABLE: {
     message: 'there are no metrics of an agent: %s',
     remedy: 'start it with `shikra run`, or say with --url where its prometheus exporter listens',

@@ -85,11 +85,7 @@ export class Detector {
 
   /** A container engine told something. @returns true if events wait that {@link release} may let go now */
   hear(news: ContainerNews): boolean {
-    const { containers } = this.#options;
-    if (news.type === 'engines') containers.engines(news.present);
-    else if (news.type === 'known') containers.apply(news.metadata, news.owner);
-    else if (news.type === 'gone') containers.remove(news.request);
-    else containers.unknown(news.request);
+    tellContainers(this.#options.containers, news);
     return this.#heldBack.isWaiting;
   }
 
@@ -142,4 +138,12 @@ export class Detector {
 /** evt.type of the events that some rule of an engine can match. */
 export function wantedBy(engine: Engine<EventView>): ReadonlySet<string> {
   return engine.wanted(EVENT_TYPE_NAMES);
+}
+
+/** Hands on what a container engine told. */
+export function tellContainers(containers: ContainerTable, news: ContainerNews): void {
+  if (news.type === 'engines') containers.engines(news.present);
+  else if (news.type === 'known') containers.apply(news.metadata, news.owner);
+  else if (news.type === 'gone') containers.remove(news.request);
+  else containers.unknown(news.request);
 }
