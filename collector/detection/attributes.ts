@@ -40,6 +40,7 @@ const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: string, co
   ['evt.num', 'shikra.event.number', text],
   ['evt.res', 'shikra.event.result', text],
   ['evt.rawres', 'shikra.event.raw_result', whole],
+  ['shikra.evt.abi', 'shikra.event.abi', text],
   ['evt.unreadable', 'shikra.event.unreadable', list],
   ['evt.truncated', 'shikra.event.truncated', list],
 

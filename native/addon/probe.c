@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* memmem */
 #include "probe.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +23,7 @@
 #include "../bpf/event_host.h"
 
 #define RINGS_MAX 512
-#define LINKS_MAX 8
+#define LINKS_MAX 16
 /* A record that crosses no watermark is looked for this often: the upper bound of what batching adds to latency. */
 #define POLL_MILLIS 10
 
@@ -42,6 +44,8 @@ struct probe {
 	uint32_t ring_bytes;
 	bool wants_calls; /* some rule asks for system calls: sys_exit is hooked */
 	bool hooks_calls;
+	bool wants_operations; /* some rule asks for what io_uring can do */
+	bool hooks_operations;
 	long page_bytes;
 	int cpus;
 	int epoll_fd;
@@ -60,7 +64,13 @@ static const char *const family_programs[FAMILIES] = {
 	[FAMILY_DESCRIPTOR] = "collect_descriptor",
 	[FAMILY_SOCKET] = "collect_socket",
 	[FAMILY_SCALAR] = "collect_scalar",
+	[FAMILY_SOCKETCALL] = "collect_socketcall",
 };
+
+/* Programs that a kernel may have no place for: without io_uring, or before Linux 6.5, which gave its tracepoints these names. */
+static const char *const operation_programs[] = { "complete_operation", "submit_operation" };
+static const char *const operation_names[] = { "btf_trace_io_uring_submit_req", "btf_trace_io_uring_complete", "io_kiocb", "io_open", "io_connect",
+	"io_unlink", "io_rename", "io_link", "io_mkdir", "io_socket" };
 
 /* libbpf's log goes through one callback for the whole process: each thread collects its own. */
 static _Thread_local char *log_buffer;
@@ -123,6 +133,37 @@ static void *map_section(struct probe *probe, const char *section, size_t size)
 	}
 	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	return at == MAP_FAILED ? NULL : at;
+}
+
+/* True if the kernel's type information names all of these; libbpf asks for more rights than the agent has when it meets a name that is not there. */
+static bool kernel_has(const char *const *names, size_t count)
+{
+	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
+	size_t size = 0, capacity = 16 << 20, found = 0;
+	char *text = fd < 0 ? NULL : malloc(capacity);
+	ssize_t got;
+
+	while (text && size < capacity && (got = read(fd, text + size, capacity - size)) > 0)
+		size += got;
+	for (; text && found < count; found++) {
+		char name[64] = {};
+		int length = snprintf(name + 1, sizeof(name) - 1, "%s", names[found]);
+
+		if (!memmem(text, size, name, length + 2))
+			break;
+	}
+	free(text);
+	if (fd >= 0)
+		close(fd);
+	return found == count;
+}
+
+static void choose_programs(struct bpf_object *object)
+{
+	if (!kernel_has(operation_names, sizeof(operation_names) / sizeof(*operation_names)))
+		return;
+	for (size_t i = 0; i < sizeof(operation_programs) / sizeof(*operation_programs); i++)
+		bpf_program__set_autoload(bpf_object__find_program_by_name(object, operation_programs[i]), true);
 }
 
 /* Program array slots hold file descriptors, which exist after loading. Every family: rules that come later may want another one. */
@@ -213,6 +254,7 @@ static bool load(struct probe *probe, const void *object, size_t bytes, struct p
 		fail(error, "open", EINVAL, "the object is not what this addon was built for");
 		return false;
 	}
+	choose_programs(probe->object);
 	result = load_undisturbed(probe->object);
 	if (result) {
 		fail(error, "load", result, "the kernel refused the programs: %s", strerror(-result));
@@ -338,12 +380,31 @@ static bool hook_calls(struct probe *probe, struct probe_error *error)
 	return probe->hooks_calls;
 }
 
+/* The end first: of what is submitted before it is hooked, nothing is noted. */
+static bool hook_operations(struct probe *probe, struct probe_error *error)
+{
+	for (size_t i = 0; i < sizeof(operation_programs) / sizeof(*operation_programs); i++)
+		if (bpf_program__autoload(bpf_object__find_program_by_name(probe->object, operation_programs[i])) &&
+		    !hook(probe, operation_programs[i], error))
+			return false;
+	probe->hooks_operations = true;
+	return true;
+}
+
+static bool hook_wanted(struct probe *probe, struct probe_error *error)
+{
+	return (!probe->wants_calls || probe->hooks_calls || hook_calls(probe, error)) &&
+	       (!probe->wants_operations || probe->hooks_operations || hook_operations(probe, error));
+}
+
 /*
  * The table is written where the kernel reads it, an entry at a time: a system call meets its old entry or its new one. Once hooked, sys_exit stays so:
  * with an empty table it costs some nanoseconds.
  */
 bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error)
 {
+	const size_t first_operation = TABLE_IO_URING * SYSCALL_TABLE_ENTRIES;
+	bool wants_operations = false;
 	uint32_t *entries;
 
 	_Static_assert(sizeof(struct interest) == sizeof(*entries), "an entry is one word");
@@ -358,10 +419,12 @@ bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool w
 
 		memcpy(&entry, (const char *)interests + i * sizeof(entry), sizeof(entry));
 		__atomic_store_n(&entries[i], entry, __ATOMIC_RELEASE);
+		wants_operations |= entry && i >= first_operation && i < first_operation + SYSCALL_TABLE_ENTRIES;
 	}
 	munmap(entries, bytes);
 	probe->wants_calls = wants_calls;
-	return !wants_calls || probe->hooks_calls || !probe->thread_runs || hook_calls(probe, error);
+	probe->wants_operations = wants_operations;
+	return !probe->thread_runs || hook_wanted(probe, error);
 }
 
 bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error)
@@ -379,7 +442,7 @@ bool probe_attach(struct probe *probe, probe_notify notify, void *context, struc
 		}
 	}
 	/* rules about processes alone ask nothing of other system calls: none is slowed down */
-	if (probe->wants_calls && !hook_calls(probe, error)) {
+	if (!hook_wanted(probe, error)) {
 		probe_stop(probe);
 		return false;
 	}
@@ -525,6 +588,7 @@ void probe_stop(struct probe *probe)
 	while (probe->link_count > 0)
 		bpf_link__destroy(probe->links[--probe->link_count]);
 	probe->hooks_calls = false;
+	probe->hooks_operations = false;
 	if (probe->thread_runs) {
 		uint64_t one = 1;
 
@@ -562,15 +626,21 @@ int probe_test(const void *bytes, size_t size, struct probe_test *tests)
 		struct bpf_object *object;
 		struct bpf_program *program;
 		int index = 0, result;
+		bool has_place = false;
 
 		log_into(&error);
 		object = bpf_object__open_mem(bytes, size, NULL);
 		if (!object)
 			return count;
+		choose_programs(object);
 		bpf_object__for_each_program(program, object) {
-			if (index == wanted)
+			bool chosen = index++ == wanted;
+
+			if (chosen) {
 				snprintf(tests[count].program, sizeof(tests[count].program), "%s", bpf_program__name(program));
-			bpf_program__set_autoload(program, index++ == wanted);
+				has_place = bpf_program__autoload(program);
+			}
+			bpf_program__set_autoload(program, chosen && has_place);
 		}
 		if (wanted >= index) {
 			bpf_object__close(object);
@@ -579,7 +649,9 @@ int probe_test(const void *bytes, size_t size, struct probe_test *tests)
 		result = load_undisturbed(object);
 		tests[count].ok = result == 0;
 		tests[count].detail[0] = 0;
-		if (result)
+		if (!has_place)
+			snprintf(tests[count].detail, sizeof(tests[count].detail), "this kernel has no io_uring, or is older than 6.5: its operations are not seen");
+		else if (result)
 			snprintf(tests[count].detail, sizeof(tests[count].detail), "%s: ...%s", strerror(-result), error.log + (log_used > 800 ? log_used - 800 : 0));
 		count++;
 		bpf_object__close(object);

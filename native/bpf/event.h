@@ -17,8 +17,7 @@ enum event_limits {
 	USER_STRING_MAX_BYTES = 4096,
 	CGROUP_PATH_MAX_BYTES = 1024,
 	COMM_BYTES = 16,
-	SYSCALL_TABLE_ENTRIES = 512,
-	SYSCALL_ABIS = 2,
+	SYSCALL_TABLE_ENTRIES = 1024, /* those of x32 that are its own begin at 512 */
 	SUN_PATH_BYTES = 108,
 };
 
@@ -122,6 +121,13 @@ enum event_type {
 	EVENT_FSMOUNT,
 	EVENT_KEXEC_LOAD,
 	EVENT_KEXEC_FILE_LOAD,
+	/* data sent and received */
+	EVENT_SENDTO,
+	EVENT_SENDMSG,
+	EVENT_SENDMMSG,
+	EVENT_RECVFROM,
+	EVENT_RECVMSG,
+	EVENT_RECVMMSG,
 	EVENT_TYPES,
 };
 
@@ -133,6 +139,7 @@ enum event_family {
 	FAMILY_DESCRIPTOR,
 	FAMILY_SOCKET,
 	FAMILY_SCALAR,
+	FAMILY_SOCKETCALL, /* asks the table again for the call behind it */
 	FAMILIES,
 };
 
@@ -156,7 +163,18 @@ enum drop_reason {
 /* Which convention a system call was made by. */
 enum event_abi {
 	ABI_NATIVE = 0,
-	ABI_COMPAT = 1, /* 32-bit: int 0x80, an i386 program */
+	ABI_COMPAT = 1,   /* 32-bit: int 0x80, an i386 program */
+	ABI_IO_URING = 2, /* no system call of its own: submitted through a ring */
+	ABI_X32 = 3,      /* 64-bit registers, 32-bit pointers in memory */
+};
+
+/* The table of interests has one row for each way to number a call. */
+enum call_table {
+	TABLE_NATIVE = 0, /* and x32 */
+	TABLE_COMPAT,
+	TABLE_IO_URING,   /* IORING_OP_* */
+	TABLE_SOCKETCALL, /* SYS_* of linux/net.h, the first argument of a 32-bit program's socketcall */
+	CALL_TABLES,
 };
 
 /* What a file descriptor leads to. */
@@ -184,7 +202,10 @@ enum exe_flag {
 	EXE_DELETED = 4,
 };
 
-/* Bits of event_header.unreadable and .truncated: the n-th str_ref of the family. */
+/* Bits of event_header.unreadable and .truncated: the n-th str_ref of the family, and beside them: */
+enum unreadable_bit {
+	UNREADABLE_RESULT = 7, /* of unreadable: told when it was submitted, as its end might not be heard of */
+};
 
 struct str_ref {
 	__u16 offset;
@@ -253,6 +274,7 @@ struct fork_event {
 	__u32 child_vpid;
 	__u32 parent_pid; /* of the child: another than the caller with CLONE_PARENT */
 	__u32 child_pid_namespace;
+	__u64 flags; /* CLONE_*, as the kernel acted on them */
 };
 
 /* The last thread of a process is gone. result is the wait status. */
@@ -320,11 +342,11 @@ struct descriptor_event {
 struct socket_event {
 	struct event_header header;
 	__s32 fd;
-	__u32 argument; /* backlog of listen */
+	__u32 argument; /* backlog of listen, flags of what is sent and received */
 	struct socket_info socket; /* from the kernel's socket, after the call */
 	struct socket_info asked;  /* remote_*: the address that the caller gave; the only one if the call failed */
 	struct str_ref unix_path;
-	struct str_ref padding;
+	struct str_ref data; /* the first bytes that were sent or received */
 };
 
 /* Arguments as they are, and one string where there is one. */

@@ -24,12 +24,14 @@ typedef __u64 u64;
 #define false 0
 
 enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
+enum { BPF_ANY = 0 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0, BPF_RB_RING_SIZE = 1 };
 
@@ -164,6 +166,19 @@ struct sock { struct sock_common __sk_common; __u16 sk_type; __u16 sk_protocol; 
 struct socket { short type; struct sock *sk; };
 struct unix_address { int len; };
 struct unix_sock { struct unix_address *addr; struct sock *peer; };
+
+/* Operations of io_uring: each kind lies at the start of its request (the sources below io_uring/). */
+struct filename { const char *name; };
+struct io_cqe { __s32 res; };
+struct io_kiocb { __u8 opcode; u64 flags; struct io_cqe cqe; };
+struct open_how { u64 flags, mode; };
+struct io_open { int dfd; u32 file_slot; struct filename *filename; struct open_how how; };
+struct io_connect { struct file *file; void *addr; int addr_len; };
+struct io_unlink { int dfd, flags; struct filename *filename; };
+struct io_rename { int old_dfd, new_dfd; struct filename *oldpath, *newpath; int flags; };
+struct io_link { int old_dfd, new_dfd; struct filename *oldpath, *newpath; int flags; };
+struct io_mkdir { int dfd; unsigned short mode; struct filename *filename; };
+struct io_socket { int domain, type, protocol; };
 
 struct seq_file { int dummy__unused; };
 struct bpf_iter_meta { struct seq_file *seq; };

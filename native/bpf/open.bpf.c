@@ -8,12 +8,13 @@ enum { O_LARGEFILE = 0100000 };
 enum { O_LARGEFILE = 0400000 };
 #endif
 
-struct open_how { __u64 flags, mode, resolve; };
+/* struct open_how as the caller has it; what comes after is not asked for. */
+struct asked_how { __u64 flags, mode; };
 
 /* Which arguments mean what; flags and mode come out of registers where the call has them there. */
 static __always_inline const void *open_arguments(struct open_event *event, const struct syscall *call, __u16 type)
 {
-	struct open_how how = {};
+	struct asked_how how = {};
 
 	event->directory_fd = AT_FDCWD;
 	switch (type) {
@@ -43,12 +44,52 @@ static __always_inline const void *open_arguments(struct open_event *event, cons
 	return NULL;
 }
 
+static __always_inline void no_file(struct open_event *event)
+{
+	event->ino = 0;
+	event->dev = 0;
+	event->kind = KIND_NONE;
+	event->file_mode = 0;
+	string_none(&event->path);
+	string_none(&event->directory);
+	string_none(&event->path_inside);
+}
+
 /* True if the opened file lies directly in the working directory: then a relative name says nothing that its path doesn't. */
 static __always_inline bool opened_in(struct task_struct *task, struct dentry *dentry, struct vfsmount *mnt)
 {
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 
 	return fs && BPF_CORE_READ(fs, pwd.mnt) == mnt && BPF_CORE_READ(fs, pwd.dentry) == BPF_CORE_READ(dentry, d_parent);
+}
+
+/* What was opened, and its path. */
+static __always_inline void append_opened(struct record *record, struct open_event *event, struct file *file)
+{
+	struct inode *inode = LOAD(file, file, f_inode);
+	struct super_block *super = LOAD(inode, inode, i_sb);
+
+	event->file_mode = LOAD(inode, inode, i_mode);
+	event->kind = kind_of_mode(event->file_mode);
+	event->ino = LOAD(inode, inode, i_ino);
+	event->dev = LOAD(super_block, super, s_dev);
+	event->flags |= LOAD(file, file, f_flags) & ~O_LARGEFILE;
+	append_walked(record, &event->path, 0, LOAD(file, file, f_path.mnt), LOAD(file, file, f_path.dentry), true);
+	/* Mostly a file is opened by its resolved path: then one string is both. */
+	if (event->path.length && same_string(record, &event->path, &event->path_raw)) {
+		record->offset = event->path.offset;
+		event->path = event->path_raw;
+	}
+}
+
+/* The path inside its file system, where the mount shows only a part of one. */
+static __always_inline void append_inside(struct record *record, struct open_event *event, struct file *file)
+{
+	struct vfsmount *mnt = LOAD(file, file, f_path.mnt);
+	struct dentry *root = LOAD(vfsmount, mnt, mnt_root);
+
+	if (LOAD(dentry, root, d_parent) != root)
+		append_walked(record, &event->path_inside, 3, mnt, LOAD(file, file, f_path.dentry), false);
 }
 
 SEC("tp_btf/sys_exit")
@@ -69,13 +110,7 @@ int BPF_PROG(collect_open, struct pt_regs *regs, long result)
 	event = (void *)record.header;
 	event->header.abi = call.abi;
 	path = open_arguments(event, &call, interest->type);
-	event->ino = 0;
-	event->dev = 0;
-	event->kind = KIND_NONE;
-	event->file_mode = 0;
-	string_none(&event->path);
-	string_none(&event->directory);
-	string_none(&event->path_inside);
+	no_file(event);
 
 	first = *string_start(&record) = 0;
 	append_user_string(&record, &event->path_raw, 1, path);
@@ -86,25 +121,11 @@ int BPF_PROG(collect_open, struct pt_regs *regs, long result)
 	if (file) {
 		struct vfsmount *mnt = LOAD(file, file, f_path.mnt);
 		struct dentry *dentry = LOAD(file, file, f_path.dentry);
-		struct inode *inode = LOAD(file, file, f_inode);
-		struct super_block *super = LOAD(inode, inode, i_sb);
-		struct dentry *root = LOAD(vfsmount, mnt, mnt_root);
 
-		event->file_mode = LOAD(inode, inode, i_mode);
-		event->kind = kind_of_mode(event->file_mode);
-		event->ino = LOAD(inode, inode, i_ino);
-		event->dev = LOAD(super_block, super, s_dev);
-		event->flags |= LOAD(file, file, f_flags) & ~O_LARGEFILE;
-		append_walked(&record, &event->path, 0, mnt, dentry, true);
-		/* Mostly a file is opened by its resolved path: then one string is both. */
-		if (event->path.length && same_string(&record, &event->path, &event->path_raw)) {
-			record.offset = event->path.offset;
-			event->path = event->path_raw;
-		}
+		append_opened(&record, event, file);
 		if (first != '/' && event->path_raw.length && !(event->directory_fd == AT_FDCWD && opened_in(task, dentry, mnt)))
 			append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
-		if (LOAD(dentry, root, d_parent) != root)
-			append_walked(&record, &event->path_inside, 3, mnt, dentry, false);
+		append_inside(&record, event, file);
 	} else {
 		append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
 	}

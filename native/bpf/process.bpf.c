@@ -180,8 +180,9 @@ int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(collect_fork, struct task_struct *parent, struct task_struct *child)
+/* Not sched_process_fork: only here are the flags those that the kernel acted on, whatever the caller's memory says of clone3 by now. */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(collect_fork, struct task_struct *child, __u64 flags)
 {
 	struct fork_event *event;
 	struct record record;
@@ -197,6 +198,7 @@ int BPF_PROG(collect_fork, struct task_struct *parent, struct task_struct *child
 	event->parent_start_time_ns = BPF_CORE_READ(child, real_parent, group_leader, start_boottime);
 	event->child_vpid = virtual_pid(BPF_CORE_READ(child, thread_pid));
 	event->child_pid_namespace = pid_namespace_of(BPF_CORE_READ(child, thread_pid));
+	event->flags = flags;
 	record_submit(&record);
 	return 0;
 }

@@ -376,6 +376,23 @@ static __always_inline void end_unix_path(struct record *record, struct str_ref 
 	string_end(record, ref, length);
 }
 
+/* The same of an address that the caller gave: an abstract name is told like the kernel's own. */
+static __always_inline void append_user_unix_path(struct record *record, struct str_ref *ref, const void *address, __u64 length)
+{
+	if (length > SUN_PATH_BYTES)
+		length = SUN_PATH_BYTES;
+	if (bpf_probe_read_user(string_start(record), length & 127, address)) {
+		mark_unreadable(record, 0);
+		return;
+	}
+	/* a path ends at its first NUL, whatever length the caller gave */
+	if (string_start(record)[0]) {
+		append_user_string(record, ref, 0, address);
+		return;
+	}
+	end_unix_path(record, ref, length & 127);
+}
+
 /* The path that a unix socket is bound to: its own, or (a client's is rarely bound) its peer's. */
 static __always_inline void append_unix_path(struct record *record, struct str_ref *ref, __u32 slot, struct sock *sk)
 {

@@ -60,7 +60,7 @@ struct {
 
 /* Each in a section of its own, so that user space can set it whole. The settings are frozen once they are set. */
 struct settings settings SEC(".data.settings") = {};
-struct interest interests[SYSCALL_ABIS][SYSCALL_TABLE_ENTRIES] SEC(".data.interests") = {};
+struct interest interests[CALL_TABLES][SYSCALL_TABLE_ENTRIES] SEC(".data.interests") = {};
 
 static __always_inline void count_drop(__u32 reason, __u32 class)
 {
@@ -214,6 +214,19 @@ static __always_inline void append_user_string(struct record *record, struct str
 	}
 	if (length)
 		string_end(record, ref, length);
+	else
+		string_none(ref);
+}
+
+/* The same of a string that the kernel has. */
+static __always_inline void append_kernel_string(struct record *record, struct str_ref *ref, __u32 slot, const char *string)
+{
+	long length = string ? bpf_probe_read_kernel_str(string_start(record), USER_STRING_MAX_BYTES, string) : 0;
+
+	if (length < 0)
+		mark_unreadable(record, slot);
+	if (length > 1)
+		string_end(record, ref, length - 1);
 	else
 		string_none(ref);
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* socket, bind, connect, listen, accept: the addresses are those of the kernel's socket after the call. */
+/*
+ * socket, bind, connect, listen, accept, and what is sent and received: the addresses are those of the kernel's socket after the call. Where a
+ * datagram goes that names its receiver by itself, only the caller's memory says.
+ */
+
+enum { DATA_BYTES = 80, MESSAGES_MAX = 64 };
 
 struct sockaddr_any {
 	__u16 family;
@@ -28,52 +33,205 @@ static __always_inline void read_asked(struct socket_info *asked, const void *ad
 	}
 }
 
+static __always_inline bool is_transfer(__u16 type)
+{
+	return type >= EVENT_SENDTO && type <= EVENT_RECVMMSG;
+}
+
+static __always_inline void no_addresses(struct socket_event *event)
+{
+	__builtin_memset(&event->socket, 0, sizeof(event->socket));
+	__builtin_memset(&event->asked, 0, sizeof(event->asked));
+	string_none(&event->unix_path);
+	string_none(&event->data);
+}
+
+/* The socket behind the event's descriptor as the kernel has it now. */
+static __always_inline void append_socket(struct record *record, struct socket_event *event, struct file *file)
+{
+	struct sock *sk;
+
+	if (!file || kind_of_mode(BPF_CORE_READ(file, f_inode, i_mode)) != KIND_SOCKET)
+		return;
+	sk = sock_of(file);
+	read_socket(&event->socket, sk);
+	if (event->socket.family == AF_UNIX)
+		append_unix_path(record, &event->unix_path, 0, sk);
+}
+
+static __always_inline void append_data(struct record *record, struct socket_event *event, const void *address, __u64 length)
+{
+	if (length > DATA_BYTES)
+		length = DATA_BYTES;
+	if (length && !bpf_probe_read_user(string_start(record), length & 127, address))
+		string_end(record, &event->data, length & 127);
+}
+
+/* One message of sendmsg and its kin: struct msghdr by either width of pointers. */
+struct message { __u64 name, iov, base, length; __u32 name_bytes; };
+
+static __always_inline bool read_message(struct message *message, const void *address, bool narrow)
+{
+	__u64 wide[3] = {};
+	__u32 words[4] = {};
+
+	if (narrow) {
+		if (bpf_probe_read_user(words, sizeof(words), address))
+			return false;
+		message->name = words[0];
+		message->name_bytes = words[1];
+		if (words[3] && !bpf_probe_read_user(words, 8, (void *)(__u64)words[2])) {
+			message->base = words[0];
+			message->length = words[1];
+		}
+		return true;
+	}
+	if (bpf_probe_read_user(wide, sizeof(wide), address))
+		return false;
+	message->name = wide[0];
+	message->name_bytes = wide[1];
+	if (wide[2] && !bpf_probe_read_user(wide, 16, (void *)wide[2])) {
+		message->base = wide[0];
+		message->length = wide[1];
+	}
+	return true;
+}
+
+struct transfer {
+	struct syscall *call;
+	struct task_struct *task;
+	__s64 result;
+	__u64 messages; /* where the next struct msghdr stands; 0: the arguments are the message */
+	__u16 type;
+};
+
+/* Tells of one message. Of recvfrom's and sendto's kin the arguments are the only one. */
+static __always_inline void submit_transfer(struct transfer *transfer)
+{
+	struct syscall *call = transfer->call;
+	struct message message = {};
+	struct socket_event *event;
+	struct record record;
+	__u64 bytes = transfer->result > 0 ? transfer->result : 0;
+	bool sends = transfer->type <= EVENT_SENDMMSG;
+
+	if (!record_begin(&record, sizeof(*event), transfer->type, CLASS_NETWORK, transfer->result))
+		return;
+	event = (void *)record.header;
+	event->header.abi = call->abi;
+	event->fd = call->arguments[0];
+	no_addresses(event);
+	if (transfer->messages) {
+		event->argument = transfer->type == EVENT_SENDMSG || transfer->type == EVENT_RECVMSG ? call->arguments[2] : call->arguments[3];
+		if (!read_message(&message, (void *)transfer->messages, call->abi == ABI_COMPAT || call->abi == ABI_X32))
+			mark_unreadable(&record, 0);
+		if (bytes > message.length || transfer->type == EVENT_SENDMMSG || transfer->type == EVENT_RECVMMSG)
+			bytes = message.length;
+	} else {
+		message.base = call->arguments[1];
+		event->argument = call->arguments[3];
+		message.name = call->arguments[4];
+		message.name_bytes = sends ? call->arguments[5] : 24;
+	}
+	if (sends && transfer->result < 0)
+		bytes = message.length;
+	if (message.name)
+		read_asked(&event->asked, (void *)message.name, message.name_bytes);
+	append_socket(&record, event, file_of(transfer->task, event->fd));
+	if (event->asked.family == AF_UNIX && message.name_bytes > 2) {
+		string_none(&event->unix_path);
+		append_user_unix_path(&record, &event->unix_path, (void *)message.name + 2, message.name_bytes - 2);
+	}
+	append_data(&record, event, (void *)message.base, bytes);
+	record_submit(&record);
+}
+
+static long submit_message(__u32 index, struct transfer *transfer)
+{
+	submit_transfer(transfer);
+	/* struct mmsghdr: a struct msghdr and a length */
+	transfer->messages += transfer->call->abi == ABI_COMPAT || transfer->call->abi == ABI_X32 ? 32 : 64;
+	return 0;
+}
+
+static __always_inline void collect_transfer(struct task_struct *task, struct syscall *call, __u16 type, __s64 result)
+{
+	struct transfer transfer = { .call = call, .task = task, .result = result, .type = type };
+
+	if (type != EVENT_SENDTO && type != EVENT_RECVFROM)
+		transfer.messages = call->arguments[1];
+	if ((type == EVENT_SENDMMSG || type == EVENT_RECVMMSG) && result > 0)
+		bpf_loop(result > MESSAGES_MAX ? MESSAGES_MAX : result, submit_message, &transfer, 0);
+	else
+		submit_transfer(&transfer);
+}
+
+static __always_inline void collect_socket_call(struct task_struct *task, struct syscall *call, __u16 type, __s64 result)
+{
+	struct socket_event *event;
+	struct record record;
+	bool returns_fd;
+
+	if (is_transfer(type)) {
+		collect_transfer(task, call, type, result);
+		return;
+	}
+	if (!record_begin(&record, sizeof(*event), type, CLASS_NETWORK, result))
+		return;
+	event = (void *)record.header;
+	event->header.abi = call->abi;
+	returns_fd = result >= 0 && (type == EVENT_SOCKET || type == EVENT_ACCEPT || type == EVENT_ACCEPT4);
+	event->fd = returns_fd ? result : (__s32)call->arguments[0];
+	event->argument = type == EVENT_LISTEN ? call->arguments[1] : 0;
+	no_addresses(event);
+
+	if (type == EVENT_SOCKET) {
+		event->asked.family = call->arguments[0];
+		event->asked.type = call->arguments[1];
+		event->asked.protocol = call->arguments[2];
+		if (!returns_fd)
+			event->fd = -1;
+	} else if (type == EVENT_CONNECT || type == EVENT_BIND) {
+		read_asked(&event->asked, (void *)call->arguments[1], call->arguments[2]);
+	}
+	append_socket(&record, event, event->fd >= 0 ? file_of(task, event->fd) : NULL);
+	if (!event->unix_path.length && event->asked.family == AF_UNIX && type != EVENT_SOCKET && call->arguments[2] > 2)
+		append_user_unix_path(&record, &event->unix_path, (void *)call->arguments[1] + 2, call->arguments[2] - 2);
+	record_submit(&record);
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(collect_socket, struct pt_regs *regs, long result)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct socket_event *event;
 	struct interest *interest;
 	struct syscall call;
-	struct record record;
-	struct file *file;
-	__u16 type;
-	bool returns_fd;
 
 	interest = syscall_read(&call, regs, task);
-	if (!interest)
-		return 0;
-	type = interest->type;
-	if (!record_begin(&record, sizeof(*event), type, CLASS_NETWORK, result))
-		return 0;
-	event = (void *)record.header;
-	event->header.abi = call.abi;
-	returns_fd = result >= 0 && (type == EVENT_SOCKET || type == EVENT_ACCEPT || type == EVENT_ACCEPT4);
-	event->fd = returns_fd ? result : (__s32)call.arguments[0];
-	event->argument = type == EVENT_LISTEN ? call.arguments[1] : 0;
-	__builtin_memset(&event->socket, 0, sizeof(event->socket));
-	__builtin_memset(&event->asked, 0, sizeof(event->asked));
-	string_none(&event->unix_path);
+	if (interest)
+		collect_socket_call(task, &call, interest->type, result);
+	return 0;
+}
 
-	if (type == EVENT_SOCKET) {
-		event->asked.family = call.arguments[0];
-		event->asked.type = call.arguments[1];
-		event->asked.protocol = call.arguments[2];
-		if (!returns_fd)
-			event->fd = -1;
-	} else if (type == EVENT_CONNECT || type == EVENT_BIND) {
-		read_asked(&event->asked, (void *)call.arguments[1], call.arguments[2]);
-	}
-	file = event->fd >= 0 ? file_of(task, event->fd) : NULL;
-	if (file && kind_of_mode(BPF_CORE_READ(file, f_inode, i_mode)) == KIND_SOCKET) {
-		struct sock *sk = sock_of(file);
+/* All socket calls of a 32-bit program may go through one, with the real arguments in memory, four bytes each. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(collect_socketcall, struct pt_regs *regs, long result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct interest *interest;
+	__u32 arguments[6] = {};
+	struct syscall call;
 
-		read_socket(&event->socket, sk);
-		if (event->socket.family == AF_UNIX)
-			append_unix_path(&record, &event->unix_path, 0, sk);
-	}
-	if (!event->unix_path.length && event->asked.family == AF_UNIX && type != EVENT_SOCKET && call.arguments[2] > 2)
-		append_user_string(&record, &event->unix_path, 0, (void *)call.arguments[1] + 2);
-	record_submit(&record);
+	if (!syscall_read(&call, regs, task))
+		return 0;
+	interest = &interests[TABLE_SOCKETCALL][call.arguments[0] & (SYSCALL_TABLE_ENTRIES - 1)];
+	if (!interest->type)
+		return 0;
+	/* as many as there may be: with fewer the last page may end before six */
+	if (bpf_probe_read_user(arguments, sizeof(arguments), (void *)call.arguments[1]))
+		bpf_probe_read_user(arguments, 12, (void *)call.arguments[1]);
+	for (int i = 0; i < 6; i++)
+		call.arguments[i] = arguments[i];
+	collect_socket_call(task, &call, interest->type, result);
 	return 0;
 }

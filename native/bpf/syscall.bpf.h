@@ -23,6 +23,11 @@ static __always_inline __u32 syscall_number(struct pt_regs *regs)
 	return (__u32)regs->orig_ax & ~X32_BIT;
 }
 
+static __always_inline bool syscall_is_x32(struct pt_regs *regs)
+{
+	return regs->orig_ax & X32_BIT;
+}
+
 static __always_inline void syscall_arguments(struct syscall *call, struct pt_regs *regs)
 {
 	if (call->abi == ABI_COMPAT) {
@@ -57,6 +62,11 @@ static __always_inline __u32 syscall_number(struct pt_regs *regs)
 	return regs->syscallno;
 }
 
+static __always_inline bool syscall_is_x32(struct pt_regs *regs)
+{
+	return false;
+}
+
 static __always_inline void syscall_arguments(struct syscall *call, struct pt_regs *regs)
 {
 	/* the first argument's register holds the result by now */
@@ -89,6 +99,8 @@ static __always_inline struct interest *syscall_read(struct syscall *call, struc
 	struct interest *interest = interest_of(regs, task, &call->abi);
 
 	syscall_arguments(call, regs);
+	if (call->abi == ABI_NATIVE && syscall_is_x32(regs))
+		call->abi = ABI_X32;
 	return interest;
 }
 

@@ -72,6 +72,7 @@ export const EVT_FIELDS = [
   field('evt.latency.human', 'CHARBUF', 'no longer has a value', DEPRECATED),
   field('evt.wait_latency', 'RELTIME', 'no longer has a value', DEPRECATED),
   field('evt.dir', 'CHARBUF', 'always <: events have no enter half', DEPRECATED),
+  field('shikra.evt.abi', 'CHARBUF', 'how the call was made: native, compat (32-bit), x32, io_uring'),
   field('util.cnt', 'UINT64', 'a counter of its own'),
 ];
 

@@ -59,13 +59,13 @@ describe('shikra check', () => {
   });
 
   it('warns of fields and event types that are not collected here', () => {
-    const rule = RULE.replace('fd.name = /etc/shadow', 'evt.buffer contains x').replace(
+    const rule = RULE.replace('fd.name = /etc/shadow', 'fd.sip.name contains x').replace(
       '= openat',
       'in (openat, times)',
     );
     const { code, stdout } = shikra(['check', file('blind.yaml', rule)]);
     assert.equal(code, 0);
-    assert.ok(stdout.includes("LOAD_FIELD_NOT_COLLECTED: rule 'Hashes read': field 'evt.buffer' is not collected"));
+    assert.ok(stdout.includes("LOAD_FIELD_NOT_COLLECTED: rule 'Hashes read': field 'fd.sip.name' is not collected"));
     assert.ok(stdout.includes("LOAD_EVENT_NOT_COLLECTED: rule 'Hashes read': events of type times are not collected"));
   });
 
@@ -105,7 +105,7 @@ describe('shikra fields', () => {
     const { code, stdout } = shikra(['fields']);
     assert.equal(code, 0);
     assert.match(stdout, /^ {2}proc\.name +CHARBUF +name of the process, at most 15 characters/m);
-    assert.match(stdout, /^- evt\.buffer +BYTEBUF +/m);
+    assert.match(stdout, /^- evt\.buflen +UINT64 +/m);
     assert.match(stdout, /^ {2}proc\.aname\(\[i\]\) +CHARBUF +/m);
   });
 

@@ -30,6 +30,7 @@ export class Capture {
   readonly source: KernelSource;
   readonly #resolver: KernelFields;
   #visit: (event: EventView) => void = () => {};
+  #watch: ((event: EventView) => void) | undefined;
 
   private constructor(options: CaptureOptions) {
     this.source = new KernelSource({
@@ -48,7 +49,10 @@ export class Capture {
     capture.source.open(await Probe.load());
     capture.source.want(new Set(options.eventTypes ?? COLLECTED_EVENT_TYPES));
     capture.source.start(
-      (event) => capture.#visit(event),
+      (event) => {
+        capture.#visit(event);
+        capture.#watch?.(event);
+      },
       () => {},
     );
     return capture;
@@ -62,6 +66,11 @@ export class Capture {
     this.drain();
     const result = act();
     return { result, events: this.waiting(result.pid, names) };
+  }
+
+  /** Shows every event besides, as the agent sees it. */
+  watch(look: ((event: EventView) => void) | undefined): void {
+    this.#watch = look;
   }
 
   /** The events of a process that wait in the rings. */

@@ -75,6 +75,7 @@ export const FORK = offsets('fork_event', [
   'child_vpid',
   'parent_pid',
   'child_pid_namespace',
+  'flags',
 ]);
 export const OPEN = offsets('open_event', [
   'ino',
@@ -111,7 +112,7 @@ export const DESCRIPTOR = offsets('descriptor_event', [
   'path',
   'text',
 ]);
-export const SOCKET = offsets('socket_event', ['fd', 'argument', 'socket', 'asked', 'unix_path']);
+export const SOCKET = offsets('socket_event', ['fd', 'argument', 'socket', 'asked', 'unix_path', 'data']);
 export const SCALAR = offsets('scalar_event', ['arguments', 'text']);
 export const SOCKET_INFO = offsets('socket_info', [
   'family',
@@ -144,4 +145,8 @@ export const DROP_REASONS_IN_PROBE = [...format.enumeration('drop_reason').keys(
 export const EVENT_CLASSES_IN_PROBE = [...format.enumeration('event_class').keys()].slice(0, -1);
 const LIMITS = format.enumeration('event_limits');
 export const SYSCALL_TABLE_ENTRIES = LIMITS.get('SYSCALL_TABLE_ENTRIES')!;
-export const SYSCALL_ABIS = LIMITS.get('SYSCALL_ABIS')!;
+/** Rows of the table of interests: the ways to number a call. */
+export const CALL_TABLES = enumeration('call_table', 'TABLE_');
+export const CALL_TABLE_ROWS = format.enumeration('call_table').get('CALL_TABLES')!;
+export const ABIS = enumeration('event_abi', 'ABI_');
+export const UNREADABLE_RESULT = format.enumeration('unreadable_bit').get('UNREADABLE_RESULT')!;

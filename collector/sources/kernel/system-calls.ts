@@ -1,4 +1,4 @@
-import { EVENT_TYPES, FAMILIES, INTEREST, SYSCALL_ABIS, SYSCALL_TABLE_ENTRIES } from './layout.ts';
+import { CALL_TABLE_ROWS, CALL_TABLES, EVENT_TYPES, FAMILIES, INTEREST, SYSCALL_TABLE_ENTRIES } from './layout.ts';
 
 type Family = 'open' | 'path' | 'descriptor' | 'socket' | 'scalar';
 
@@ -8,13 +8,19 @@ interface SystemCall {
   readonly x64: number;
   readonly arm64?: number;
   readonly i386?: number;
+  /** Of the few that x32 programs call by a number of their own; the others are x86-64's. */
+  readonly x32?: number;
+  /** First argument of socketcall, by which 32-bit programs may make socket calls (linux/net.h); send and recv are sendto and recvfrom without an address. */
+  readonly socketcall?: readonly number[];
+  /** Operations of io_uring that do the same (IORING_OP_* of linux/io_uring.h): told as this call. */
+  readonly uring?: number;
 }
 
 /** What the probe can collect at the exit of a system call, by evt.type. Executions, forks and exits have hooks of their own. */
 const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   open: { family: 'open', x64: 2, i386: 5 },
-  openat: { family: 'open', x64: 257, arm64: 56, i386: 295 },
-  openat2: { family: 'open', x64: 437, arm64: 437, i386: 437 },
+  openat: { family: 'open', x64: 257, arm64: 56, i386: 295, uring: 18 },
+  openat2: { family: 'open', x64: 437, arm64: 437, i386: 437, uring: 28 },
   creat: { family: 'open', x64: 85, i386: 8 },
   open_by_handle_at: { family: 'open', x64: 304, arm64: 265, i386: 342 },
   chmod: { family: 'path', x64: 90, i386: 15 },
@@ -22,17 +28,17 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   fchmodat2: { family: 'path', x64: 452, arm64: 452, i386: 452 },
   truncate: { family: 'path', x64: 76, arm64: 45, i386: 92 },
   unlink: { family: 'path', x64: 87, i386: 10 },
-  unlinkat: { family: 'path', x64: 263, arm64: 35, i386: 301 },
+  unlinkat: { family: 'path', x64: 263, arm64: 35, i386: 301, uring: 36 },
   rmdir: { family: 'path', x64: 84, i386: 40 },
   rename: { family: 'path', x64: 82, i386: 38 },
   renameat: { family: 'path', x64: 264, arm64: 38, i386: 302 },
-  renameat2: { family: 'path', x64: 316, arm64: 276, i386: 353 },
+  renameat2: { family: 'path', x64: 316, arm64: 276, i386: 353, uring: 35 },
   link: { family: 'path', x64: 86, i386: 9 },
-  linkat: { family: 'path', x64: 265, arm64: 37, i386: 303 },
+  linkat: { family: 'path', x64: 265, arm64: 37, i386: 303, uring: 39 },
   symlink: { family: 'path', x64: 88, i386: 83 },
-  symlinkat: { family: 'path', x64: 266, arm64: 36, i386: 304 },
+  symlinkat: { family: 'path', x64: 266, arm64: 36, i386: 304, uring: 38 },
   mkdir: { family: 'path', x64: 83, i386: 39 },
-  mkdirat: { family: 'path', x64: 258, arm64: 34, i386: 296 },
+  mkdirat: { family: 'path', x64: 258, arm64: 34, i386: 296, uring: 37 },
   mknod: { family: 'path', x64: 133, i386: 14 },
   mknodat: { family: 'path', x64: 259, arm64: 33, i386: 297 },
   chown: { family: 'path', x64: 92, i386: 212 },
@@ -55,13 +61,19 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   dup3: { family: 'descriptor', x64: 292, arm64: 24, i386: 330 },
   finit_module: { family: 'descriptor', x64: 313, arm64: 273, i386: 350 },
   setns: { family: 'descriptor', x64: 308, arm64: 268, i386: 346 },
-  socket: { family: 'socket', x64: 41, arm64: 198, i386: 359 },
-  bind: { family: 'socket', x64: 49, arm64: 200, i386: 361 },
-  connect: { family: 'socket', x64: 42, arm64: 203, i386: 362 },
-  listen: { family: 'socket', x64: 50, arm64: 201, i386: 363 },
-  accept: { family: 'socket', x64: 43, arm64: 202 },
-  accept4: { family: 'socket', x64: 288, arm64: 242, i386: 364 },
-  ptrace: { family: 'scalar', x64: 101, arm64: 117, i386: 26 },
+  socket: { family: 'socket', x64: 41, arm64: 198, i386: 359, socketcall: [1], uring: 45 },
+  bind: { family: 'socket', x64: 49, arm64: 200, i386: 361, socketcall: [2] },
+  connect: { family: 'socket', x64: 42, arm64: 203, i386: 362, uring: 16, socketcall: [3] },
+  listen: { family: 'socket', x64: 50, arm64: 201, i386: 363, socketcall: [4] },
+  accept: { family: 'socket', x64: 43, arm64: 202, socketcall: [5] },
+  accept4: { family: 'socket', x64: 288, arm64: 242, i386: 364, socketcall: [18], uring: 13 },
+  sendto: { family: 'socket', x64: 44, arm64: 206, i386: 369, socketcall: [11, 9] },
+  sendmsg: { family: 'socket', x64: 46, arm64: 211, i386: 370, x32: 518, socketcall: [16] },
+  sendmmsg: { family: 'socket', x64: 307, arm64: 269, i386: 345, x32: 538, socketcall: [20] },
+  recvfrom: { family: 'socket', x64: 45, arm64: 207, i386: 371, x32: 517, socketcall: [12, 10] },
+  recvmsg: { family: 'socket', x64: 47, arm64: 212, i386: 372, x32: 519, socketcall: [17] },
+  recvmmsg: { family: 'socket', x64: 299, arm64: 243, i386: 337, x32: 537, socketcall: [19] },
+  ptrace: { family: 'scalar', x64: 101, arm64: 117, i386: 26, x32: 521 },
   unshare: { family: 'scalar', x64: 272, arm64: 97, i386: 310 },
   setuid: { family: 'scalar', x64: 105, arm64: 146, i386: 213 },
   init_module: { family: 'scalar', x64: 175, arm64: 105, i386: 128 },
@@ -83,8 +95,8 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   pidfd_open: { family: 'scalar', x64: 434, arm64: 434, i386: 434 },
   pidfd_getfd: { family: 'scalar', x64: 438, arm64: 438, i386: 438 },
   pidfd_send_signal: { family: 'scalar', x64: 424, arm64: 424, i386: 424 },
-  process_vm_readv: { family: 'scalar', x64: 310, arm64: 270, i386: 347 },
-  process_vm_writev: { family: 'scalar', x64: 311, arm64: 271, i386: 348 },
+  process_vm_readv: { family: 'scalar', x64: 310, arm64: 270, i386: 347, x32: 539 },
+  process_vm_writev: { family: 'scalar', x64: 311, arm64: 271, i386: 348, x32: 540 },
   bpf: { family: 'scalar', x64: 321, arm64: 280, i386: 357 },
   perf_event_open: { family: 'scalar', x64: 298, arm64: 241, i386: 336 },
   userfaultfd: { family: 'scalar', x64: 323, arm64: 282, i386: 374 },
@@ -93,7 +105,7 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   io_uring_register: { family: 'scalar', x64: 427, arm64: 427, i386: 427 },
   fsopen: { family: 'scalar', x64: 430, arm64: 430, i386: 430 },
   fsmount: { family: 'scalar', x64: 432, arm64: 432, i386: 432 },
-  kexec_load: { family: 'scalar', x64: 246, arm64: 104, i386: 283 },
+  kexec_load: { family: 'scalar', x64: 246, arm64: 104, i386: 283, x32: 528 },
   kexec_file_load: { family: 'scalar', x64: 320, arm64: 294 },
 };
 
@@ -108,17 +120,19 @@ export function familyOf(eventType: string): Family | undefined {
   return SYSTEM_CALLS[eventType]?.family;
 }
 
+const I386_SOCKETCALL = 102;
+
 /** The probe's table of interests for the wanted event types, and the families that they need as a bit set. */
 export function interestsFor(
   wanted: ReadonlySet<string>,
   arch: string = process.arch,
 ): { interests: Uint8Array; families: number } {
-  const interests = new Uint8Array(SYSCALL_ABIS * SYSCALL_TABLE_ENTRIES * INTEREST.sizeBytes);
+  const interests = new Uint8Array(CALL_TABLE_ROWS * SYSCALL_TABLE_ENTRIES * INTEREST.sizeBytes);
   const view = new DataView(interests.buffer);
   let families = 0;
-  const set = (abi: number, number: number | undefined, type: number, family: number): void => {
+  const set = (table: string, number: number | undefined, type: number, family: number): void => {
     if (number === undefined) return;
-    const at = (abi * SYSCALL_TABLE_ENTRIES + number) * INTEREST.sizeBytes;
+    const at = (CALL_TABLES.get(table)! * SYSCALL_TABLE_ENTRIES + number) * INTEREST.sizeBytes;
     view.setUint16(at + INTEREST.type, type, true);
     view.setUint8(at + INTEREST.family, family);
     view.setUint8(at + INTEREST.failed, 1);
@@ -128,8 +142,14 @@ export function interestsFor(
     if (!wanted.has(name)) continue;
     const type = EVENT_TYPES.get(name)!;
     const family = FAMILIES.get(call.family)!;
-    set(0, arch === 'arm64' ? call.arm64 : call.x64, type, family);
-    if (arch === 'x64') set(1, call.i386, type, family);
+    set('io_uring', call.uring, type, family);
+    set('native', arch === 'arm64' ? call.arm64 : call.x64, type, family);
+    if (arch !== 'x64') continue;
+    set('native', call.x32, type, family);
+    set('compat', call.i386, type, family);
+    if (call.socketcall === undefined) continue;
+    for (const number of call.socketcall) set('socketcall', number, type, family);
+    set('compat', I386_SOCKETCALL, type, FAMILIES.get('socketcall')!);
   }
   return { interests, families };
 }

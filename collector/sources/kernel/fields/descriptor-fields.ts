@@ -124,9 +124,22 @@ const remoteAddress: Getter = (event) => {
 
 function remoteAt(event: EventView): number {
   const at = socketAt(event);
-  if (event.shape === 'socket' && event.u16(at + SOCKET_INFO.remote_port) === 0 && event.typeName === 'connect')
-    return SOCKET.asked;
-  return at;
+  return event.shape === 'socket' && event.u16(at + SOCKET_INFO.remote_port) === 0 && NAMES_PEER.has(event.typeName)
+    ? SOCKET.asked
+    : at;
+}
+
+const SENDS: ReadonlySet<string> = new Set(['sendto', 'sendmsg', 'sendmmsg']);
+const RECEIVES: ReadonlySet<string> = new Set(['recvfrom', 'recvmsg', 'recvmmsg']);
+/** Calls that say themselves who is on the other side. */
+const NAMES_PEER: ReadonlySet<string> = new Set(['connect', ...SENDS, ...RECEIVES]);
+
+/** A datagram that names its peer itself: the descriptor has an address that it had not before, and will have another with the next. */
+function namesPeer(event: EventView): boolean | undefined {
+  if (family(event) === 0) return undefined;
+  if (event.typeName === 'connect') return event.result >= 0;
+  if (!SENDS.has(event.typeName) && !RECEIVES.has(event.typeName)) return false;
+  return event.u16(SOCKET.socket + SOCKET_INFO.remote_port) === 0 && event.u16(SOCKET.asked + SOCKET_INFO.family) !== 0;
 }
 
 const localPort: Getter = (event) =>
@@ -140,7 +153,8 @@ function isServer(event: EventView): boolean {
     event.typeName === 'accept' ||
     event.typeName === 'accept4' ||
     event.typeName === 'listen' ||
-    event.typeName === 'bind'
+    event.typeName === 'bind' ||
+    (RECEIVES.has(event.typeName) && event.u16(SOCKET.socket + SOCKET_INFO.remote_port) === 0)
   );
 }
 
@@ -245,6 +259,7 @@ export const DESCRIPTOR_FIELDS: FieldTable = {
   'fd.connected': plain((event) =>
     isInternet(family(event)) ? event.u16(socketAt(event) + SOCKET_INFO.state) === TCP_ESTABLISHED : undefined,
   ),
+  'fd.name_changed': plain(namesPeer),
   'fs.path.name': plain((event) => (event.shape === 'path' || event.shape === 'open' ? event.path : undefined)),
   'fs.path.nameraw': plain((event) => event.pathRaw || undefined),
   'fs.path.source': plain((event) => sourcePath(event, false)),

@@ -1,5 +1,5 @@
 import { formatTime } from '../../../detection/time.ts';
-import { DESCRIPTOR, HEADER, OPEN, PATH, SCALAR, SOCKET } from '../layout.ts';
+import { ABIS, DESCRIPTOR, FORK, HEADER, OPEN, PATH, SCALAR, SOCKET } from '../layout.ts';
 import {
   addressFamily,
   atFlags,
@@ -116,9 +116,30 @@ const IO_URING: Arguments = {
   flags: scalar(3),
 };
 const CONNECTION: Arguments = { fd: socketFd };
+const data: Getter = (event) => bytesOf(event);
+const TRANSFER: Arguments = { fd: socketFd, data, flags: (event) => event.u32(SOCKET.argument) };
+const NEW_PROCESS: Arguments = { flags: named((event) => event.u64(FORK.flags), cloneFlags), pid: result };
+
+/** The first bytes that a call sent or received, each as the character of its number: what `bcontains` looks through. */
+function bytesOf(event: Parameters<Getter>[0]): string | undefined {
+  if (!TRANSFERS.has(event.typeName)) return undefined;
+  const length = event.u16(SOCKET.data + 2);
+  if (length === 0) return undefined;
+  const start = event.at + event.u16(SOCKET.data);
+  return event.memory.bytes.toString('latin1', start, start + length);
+}
+
+/** Calls that send or receive, and those of them that send. */
+const SENDS: ReadonlySet<string> = new Set(['sendto', 'sendmsg', 'sendmmsg']);
+const TRANSFERS: ReadonlySet<string> = new Set([...SENDS, 'recvfrom', 'recvmsg', 'recvmmsg']);
+const isTransfer: Getter = (event) => TRANSFERS.has(event.typeName);
 
 /** Falco's names of the arguments of each event type (falco-compat.md, evt.arg). */
 const ARGUMENTS: Readonly<Record<string, Arguments>> = {
+  fork: NEW_PROCESS,
+  vfork: NEW_PROCESS,
+  clone: NEW_PROCESS,
+  clone3: NEW_PROCESS,
   open: OPEN_ARGUMENTS,
   openat: OPEN_ARGUMENTS,
   openat2: OPEN_ARGUMENTS,
@@ -250,6 +271,12 @@ const ARGUMENTS: Readonly<Record<string, Arguments>> = {
   accept: CONNECTION,
   accept4: CONNECTION,
   bind: CONNECTION,
+  sendto: TRANSFER,
+  sendmsg: TRANSFER,
+  sendmmsg: TRANSFER,
+  recvfrom: TRANSFER,
+  recvmsg: TRANSFER,
+  recvmmsg: TRANSFER,
   listen: { ...CONNECTION, backlog: (event) => event.u32(SOCKET.argument) },
 };
 
@@ -312,6 +339,13 @@ const CATEGORIES: Readonly<Record<string, string>> = {
   scalar: 'other',
 };
 
+const ABI_NAMES = [...ABIS.keys()];
+
+/** How a call was made: by the machine's own convention mostly. */
+export function abiName(event: Parameters<Getter>[0]): string {
+  return ABI_NAMES[event.memory.bytes[event.at + HEADER.abi]!]!;
+}
+
 /** Fields that are read in another way for each event type. */
 export const FIELDS_BY_EVENT_TYPE: ReadonlySet<string> = new Set(['evt.arg']);
 
@@ -332,6 +366,12 @@ export const EVENT_FIELDS: FieldTable = {
   'evt.res': plain((event) => resultName(event.result)),
   'evt.rawres': plain((event) => event.result),
   'evt.failed': plain((event) => event.result < 0),
+  'shikra.evt.abi': plain(abiName),
+  'evt.buffer': plain(data),
+  'evt.is_io': plain(isTransfer),
+  'evt.is_io_read': plain((event) => isTransfer(event) === true && !SENDS.has(event.typeName)),
+  'evt.is_io_write': plain((event) => SENDS.has(event.typeName)),
+  'evt.io_dir': plain((event) => (isTransfer(event) ? (SENDS.has(event.typeName) ? 'w' : 'r') : undefined)),
   'evt.count': plain(() => 1),
   'evt.count.error': plain((event) => (event.result < 0 ? 1 : 0)),
   'evt.count.exit': plain(() => 1),

@@ -1,5 +1,5 @@
 import type { EventView } from '../event-view.ts';
-import { HEADER } from '../layout.ts';
+import { HEADER, UNREADABLE_RESULT } from '../layout.ts';
 
 /** Which field each string of a family's record (n-th str_ref in event.h) gives: what a bit of `unreadable` or `truncated` is about. */
 const FIELDS_OF_STRINGS: Readonly<Record<EventView['shape'], readonly string[]>> = {
@@ -18,7 +18,10 @@ export function fieldsMarked(shape: EventView['shape'], mask: number): string[] 
 
 /** Fields of the event or of its process that could not be read. */
 export function unreadableFields(event: EventView): readonly string[] | undefined {
-  return joined(event, HEADER.unreadable, event.process.image.unreadable);
+  const fields = joined(event, HEADER.unreadable, event.process.image.unreadable);
+  const unheard =
+    event.shape !== 'process' && (event.memory.bytes[event.at + HEADER.unreadable]! >>> UNREADABLE_RESULT) & 1;
+  return unheard ? ['evt.res', ...(fields ?? [])] : fields;
 }
 
 /** Fields of the event or of its process that were cut. */

@@ -5,7 +5,7 @@ import { familyOf } from '../system-calls.ts';
 import { CONTAINER_FIELDS, labelEvidence } from './container-fields.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
-import { EVENT_FIELDS, FIELDS_BY_EVENT_TYPE } from './event-fields.ts';
+import { abiName, EVENT_FIELDS, FIELDS_BY_EVENT_TYPE } from './event-fields.ts';
 import { truncatedFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
 
@@ -146,6 +146,7 @@ export class Evidence {
     const { missed } = container;
     const gaps = { 'evt.unreadable': unreadableFields(event), 'evt.truncated': truncatedFields(event) };
     for (const [name, fields] of Object.entries(gaps)) if (fields !== undefined) evidence[name] = fields;
+    if (abiName(event) !== 'native') evidence['shikra.evt.abi'] = abiName(event);
     for (const [name, getter] of this.#getters) {
       const value = getter(event);
       if (value !== undefined) evidence[name] = value;

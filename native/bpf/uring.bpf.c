@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Operations that are submitted through io_uring: no system call of their own, so they are told as the call that they stand for. Told at their
+ * end, where the opened file or the connected socket is there; what was asked for is noted at the submission, out of the kernel's own copies of
+ * the paths, which nobody can change any more. Worker and polling threads are threads of the process that owns the ring: the header is its.
+ */
+
+enum { BPF_F_NO_PREALLOC = 1, OPERATIONS_MAX = 256, OPERATION_BYTES = 8120 };
+/* IOSQE_CQE_SKIP_SUCCESS of linux/io_uring.h, which the request keeps at the same place: nobody is told of its success. */
+enum { REQ_CQE_SKIP = 1 << 6 };
+
+struct operation { char record[OPERATION_BYTES]; };
+
+/* Records that wait for the result, by request. Takes memory only while operations are under way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OPERATIONS_MAX);
+	__type(key, __u64);
+	__type(value, struct operation);
+} operations SEC(".maps");
+
+/* Keeps the record until the operation ends. If it cannot, or its end will not be told, the record goes out now: its result is not known. */
+static __always_inline void record_keep(struct record *record, struct io_kiocb *request)
+{
+	__u64 key = (__u64)request;
+
+	record->header->size = record->offset;
+	if (!(request->flags & REQ_CQE_SKIP) && record->offset <= OPERATION_BYTES &&
+	    !bpf_map_update_elem(&operations, &key, record->scratch->record, BPF_ANY)) {
+		record->scratch->busy = 0;
+		return;
+	}
+	record->header->unreadable |= 1 << UNREADABLE_RESULT;
+	record_submit(record);
+}
+
+static __always_inline char append_name(struct record *record, struct str_ref *ref, __u32 slot, struct filename *name)
+{
+	char *to = string_start(record);
+
+	*to = 0;
+	append_kernel_string(record, ref, slot, name ? BPF_CORE_READ(name, name) : NULL);
+	return *to;
+}
+
+static __always_inline void keep_open(struct io_kiocb *request, struct task_struct *task, __u16 type)
+{
+	struct io_open *open = (void *)request;
+	struct open_event *event;
+	struct record record;
+	char first;
+
+	if (!record_begin(&record, sizeof(*event), type, CLASS_FILE, 0))
+		return;
+	event = (void *)record.header;
+	event->header.abi = ABI_IO_URING;
+	event->flags = BPF_CORE_READ(open, how.flags) & ~O_LARGEFILE;
+	event->mode = BPF_CORE_READ(open, how.mode);
+	event->directory_fd = BPF_CORE_READ(open, dfd);
+	no_file(event);
+	first = append_name(&record, &event->path_raw, 1, BPF_CORE_READ(open, filename));
+	append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
+	record_keep(&record, request);
+}
+
+struct operation_paths { struct filename *path, *path2; __u64 argument; __s32 directory_fd, directory_fd2; bool text2; };
+
+static __always_inline void read_operation_paths(struct operation_paths *paths, struct io_kiocb *request, __u16 type)
+{
+	paths->directory_fd2 = AT_FDCWD;
+	if (type == EVENT_UNLINKAT) {
+		struct io_unlink *unlink = (void *)request;
+
+		paths->directory_fd = BPF_CORE_READ(unlink, dfd);
+		paths->path = BPF_CORE_READ(unlink, filename);
+		paths->argument = BPF_CORE_READ(unlink, flags);
+	} else if (type == EVENT_MKDIRAT) {
+		struct io_mkdir *mkdir = (void *)request;
+
+		paths->directory_fd = BPF_CORE_READ(mkdir, dfd);
+		paths->path = BPF_CORE_READ(mkdir, filename);
+		paths->argument = BPF_CORE_READ(mkdir, mode);
+	} else if (type == EVENT_RENAMEAT2) {
+		struct io_rename *rename = (void *)request;
+
+		paths->directory_fd = BPF_CORE_READ(rename, old_dfd);
+		paths->path = BPF_CORE_READ(rename, oldpath);
+		paths->directory_fd2 = BPF_CORE_READ(rename, new_dfd);
+		paths->path2 = BPF_CORE_READ(rename, newpath);
+		paths->argument = BPF_CORE_READ(rename, flags);
+	} else if (type == EVENT_LINKAT) {
+		struct io_link *link = (void *)request;
+
+		paths->directory_fd = BPF_CORE_READ(link, old_dfd);
+		paths->path = BPF_CORE_READ(link, oldpath);
+		paths->directory_fd2 = BPF_CORE_READ(link, new_dfd);
+		paths->path2 = BPF_CORE_READ(link, newpath);
+		paths->argument = BPF_CORE_READ(link, flags);
+	} else {
+		struct io_link *symlink = (void *)request;
+
+		paths->directory_fd = BPF_CORE_READ(symlink, new_dfd);
+		paths->path = BPF_CORE_READ(symlink, newpath);
+		paths->path2 = BPF_CORE_READ(symlink, oldpath);
+		paths->text2 = true;
+	}
+}
+
+static __always_inline void keep_paths(struct io_kiocb *request, struct task_struct *task, __u16 type)
+{
+	struct operation_paths paths = {};
+	struct path_event *event;
+	struct record record;
+	char first;
+
+	if (!record_begin(&record, sizeof(*event), type, CLASS_FILE, 0))
+		return;
+	event = (void *)record.header;
+	event->header.abi = ABI_IO_URING;
+	read_operation_paths(&paths, request, type);
+	event->argument = paths.argument;
+	event->argument2 = 0;
+	event->directory_fd = paths.directory_fd;
+	event->directory_fd2 = paths.directory_fd2;
+	string_none(&event->path_raw2);
+	string_none(&event->directory2);
+	first = append_name(&record, &event->path_raw, 0, paths.path);
+	append_directory(&record, &event->directory, 1, task, paths.directory_fd, first);
+	if (paths.path2) {
+		first = append_name(&record, &event->path_raw2, 2, paths.path2);
+		if (!paths.text2)
+			append_directory(&record, &event->directory2, 3, task, paths.directory_fd2, first);
+	}
+	record_keep(&record, request);
+}
+
+static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
+{
+	struct socket_event *event;
+	struct record record;
+
+	if (!record_begin(&record, sizeof(*event), type, CLASS_NETWORK, 0))
+		return;
+	event = (void *)record.header;
+	event->header.abi = ABI_IO_URING;
+	event->fd = -1;
+	event->argument = 0;
+	no_addresses(event);
+	if (type == EVENT_SOCKET) {
+		struct io_socket *socket = (void *)request;
+
+		event->asked.family = BPF_CORE_READ(socket, domain);
+		event->asked.type = BPF_CORE_READ(socket, type);
+		event->asked.protocol = BPF_CORE_READ(socket, protocol);
+	} else if (type == EVENT_CONNECT) {
+		struct io_connect *connect = (void *)request;
+
+		read_asked(&event->asked, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len));
+	}
+	record_keep(&record, request);
+}
+
+SEC("?tp_btf/io_uring_submit_req")
+int BPF_PROG(submit_operation, struct io_kiocb *request)
+{
+	struct interest *interest = &interests[TABLE_IO_URING][request->opcode];
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	switch (interest->family) {
+	case FAMILY_OPEN:
+		keep_open(request, task, interest->type);
+		break;
+	case FAMILY_PATH:
+		keep_paths(request, task, interest->type);
+		break;
+	case FAMILY_SOCKET:
+		keep_socket(request, interest->type);
+		break;
+	}
+	return 0;
+}
+
+/* A direct descriptor is in no table that could be asked: such a file keeps the path that was asked for. */
+static __always_inline void end_open(struct record *record, struct io_kiocb *request, struct task_struct *task)
+{
+	struct open_event *event = (void *)record->header;
+	struct file *file = NULL;
+
+	if (event->header.result >= 0 && !BPF_CORE_READ((struct io_open *)request, file_slot))
+		file = file_of(task, event->header.result);
+	if (file) {
+		append_opened(record, event, file);
+		append_inside(record, event, file);
+	}
+}
+
+static __always_inline void end_socket(struct record *record, struct io_kiocb *request, struct task_struct *task)
+{
+	struct socket_event *event = (void *)record->header;
+	struct file *file;
+
+	if (event->header.type == EVENT_CONNECT) {
+		file = BPF_CORE_READ((struct io_connect *)request, file);
+	} else {
+		event->fd = event->header.result < 0 ? -1 : event->header.result;
+		file = file_of(task, event->fd);
+	}
+	append_socket(record, event, file);
+}
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(complete_operation, void *ring, void *ended)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct io_kiocb *request = ended;
+	__u64 key = (__u64)request;
+	struct operation *operation = bpf_map_lookup_elem(&operations, &key);
+	struct record record;
+	__u32 size;
+	__u16 type;
+
+	if (!operation)
+		return 0;
+	if (record_begin(&record, sizeof(struct open_event), EVENT_NONE, CLASS_FILE, 0)) {
+		size = ((struct event_header *)operation->record)->size;
+		if (size > OPERATION_BYTES)
+			size = OPERATION_BYTES;
+		bpf_probe_read_kernel(record.scratch->record, size, operation->record);
+		record.offset = size;
+		record.header->time_ns = bpf_ktime_get_boot_ns();
+		record.header->result = BPF_CORE_READ(request, cqe.res);
+		type = record.header->type;
+		if (type == EVENT_OPENAT || type == EVENT_OPENAT2)
+			end_open(&record, request, task);
+		else if (record.header->class == CLASS_NETWORK)
+			end_socket(&record, request, task);
+		record_submit(&record);
+	}
+	bpf_map_delete_elem(&operations, &key);
+	return 0;
+}

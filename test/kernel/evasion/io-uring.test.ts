@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { unreadableFields } from '../../../collector/sources/kernel/fields/gaps.ts';
+import { Capture, type Fields } from '../capture.ts';
+import { buildEvade, EVADE, event, events } from './evade.ts';
+
+let capture: Capture;
+let folder: string;
+
+before(async () => {
+  buildEvade();
+  folder = mkdtempSync(join(tmpdir(), 'shikra-uring-'));
+  writeFileSync(join(folder, 'file'), 'content');
+  symlinkSync(join(folder, 'file'), join(folder, 'link'));
+  capture = await Capture.start();
+});
+
+after(() => {
+  capture.close();
+  rmSync(folder, { recursive: true });
+});
+
+const isOff = readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8').trim() !== '0';
+
+describe('what is submitted through io_uring is told as the call that it stands for', { skip: isOff }, () => {
+  const OPEN = ['fd.name', 'fd.nameraw', 'fd.num', 'fd.type', 'fd.ino', 'evt.arg.flags', 'evt.arg.mode', 'evt.res'];
+  const CALLER = ['evt.rawres', 'proc.exepath', 'proc.name', 'user.uid', 'container.id', 'shikra.evt.abi'];
+
+  test('an open tells the file that was opened, by whom, and that it came through a ring', () => {
+    const link = join(folder, 'link');
+    const found = event(capture, 'openat', ['uring', 'openat', link], [...OPEN, ...CALLER, 'proc.pid']);
+    assert.deepEqual(found.fields, {
+      'fd.name': join(folder, 'file'),
+      'fd.nameraw': link,
+      'fd.num': found.result,
+      'fd.type': 'file',
+      'fd.ino': statSync(link).ino,
+      'evt.arg.flags': 'O_RDWR|O_CREAT',
+      'evt.arg.mode': 'S_IRUSR|S_IWUSR|S_IRGRP',
+      'evt.res': 'SUCCESS',
+      'evt.rawres': found.result,
+      'proc.exepath': EVADE,
+      'proc.name': 'evade',
+      'user.uid': 0,
+      'container.id': 'host',
+      'shikra.evt.abi': 'io_uring',
+      'proc.pid': found.callerPid,
+    });
+    assert.deepEqual(found.spellings, [join(folder, 'file'), link]);
+  });
+
+  test('an open by openat2 is one', () => {
+    const path = join(folder, 'file');
+    const { fields, result } = event(capture, 'openat2', ['uring', 'openat2', path], ['fd.name', 'fd.num', 'evt.res']);
+    assert.deepEqual(fields, { 'fd.name': path, 'fd.num': result, 'evt.res': 'SUCCESS' });
+  });
+
+  test('an open that fails tells the path and the error', () => {
+    const path = join(folder, 'absent');
+    const { fields } = event(capture, 'openat2', ['uring', 'openat2', path], ['fd.name', 'evt.res', 'fd.type']);
+    assert.deepEqual(fields, { 'fd.name': path, 'evt.res': 'ENOENT', 'fd.type': undefined });
+  });
+
+  for (const way of ['uring-sqpoll', 'uring-worker']) {
+    test(`an operation that a thread of the kernel does (${way}) is its owner's`, () => {
+      const path = join(folder, 'file');
+      const found = event(capture, 'openat', [way, 'openat', path], ['fd.name', 'proc.exepath', 'proc.pid']);
+      assert.deepEqual(found.fields, { 'fd.name': path, 'proc.exepath': EVADE, 'proc.pid': found.callerPid });
+    });
+  }
+
+  test('one whose success nobody is told of is told when it is submitted, and the result is marked', () => {
+    const path = join(folder, 'file');
+    let marked: readonly string[] | undefined;
+    capture.watch((view) => {
+      if (view.typeName === 'openat' && view.path === path) marked = unreadableFields(view);
+    });
+    const { fields } = event(capture, 'openat', ['uring-skip-success', 'openat', path], ['fd.name', 'evt.res']);
+    capture.watch(undefined);
+    assert.deepEqual(fields, { 'fd.name': path, 'evt.res': 'SUCCESS' });
+    assert.deepEqual(marked, ['evt.res']);
+  });
+
+  test('an open into a place of the ring that has no descriptor tells the path that was asked for', () => {
+    const link = join(folder, 'link');
+    const { fields } = event(capture, 'openat', ['uring', 'openat-direct', link], ['fd.name', 'fd.type', 'evt.res']);
+    assert.deepEqual(fields, { 'fd.name': link, 'fd.type': undefined, 'evt.res': 'SUCCESS' });
+  });
+
+  const PATHS: readonly [type: string, args: string[], expected: Fields][] = [
+    ['mkdirat', ['made'], { 'evt.arg.path': 'made', 'evt.arg.mode': 'S_IRUSR|S_IWUSR|S_IXUSR' }],
+    ['linkat', ['file', 'hard'], { 'fs.path.source': 'file', 'fs.path.target': 'hard' }],
+    ['renameat2', ['hard', 'renamed'], { 'fs.path.source': 'hard', 'fs.path.target': 'renamed' }],
+    ['symlinkat', ['file', 'soft'], { 'evt.arg.target': 'file', 'evt.arg.linkpath': 'soft' }],
+    ['unlinkat', ['renamed'], { 'fs.path.name': 'renamed', 'evt.arg.flags': '0' }],
+  ];
+  for (const [type, args, expected] of PATHS) {
+    test(`${type} tells its paths and its result`, () => {
+      const at = (value: unknown) => (args.includes(String(value)) ? join(folder, String(value)) : value);
+      const wanted = Object.fromEntries(Object.entries(expected).map(([name, value]) => [name, at(value)]));
+      const full = { ...wanted, 'evt.res': 'SUCCESS', 'shikra.evt.abi': 'io_uring' };
+      const { fields } = event(
+        capture,
+        type,
+        ['uring', type, ...args.map((arg) => join(folder, arg))],
+        Object.keys(full),
+      );
+      assert.deepEqual(fields, full);
+    });
+  }
+
+  test('a socket that is made and connected there is told with its addresses', () => {
+    const made = event(capture, 'socket', ['uring', 'socket', ''], ['evt.arg.domain', 'fd.num', 'evt.res']);
+    assert.deepEqual(made.fields, { 'evt.arg.domain': 'AF_INET', 'fd.num': made.result, 'evt.res': 'SUCCESS' });
+    const names = ['fd.sip', 'fd.sport', 'fd.l4proto', 'fd.type', 'evt.res'];
+    const { fields } = event(capture, 'connect', ['uring', 'connect', '1'], names);
+    assert.deepEqual(fields, {
+      'fd.sip': '127.0.0.1',
+      'fd.sport': 1,
+      'fd.l4proto': 'tcp',
+      'fd.type': 'ipv4',
+      'evt.res': 'ECONNREFUSED',
+    });
+  });
+
+  test('an attempt that no rule asks for costs nothing: it is not told', async () => {
+    const few = await Capture.start({ eventTypes: ['connect'] });
+    try {
+      const { all } = events(few, 'openat', ['uring', 'openat', join(folder, 'file')], []);
+      assert.deepEqual(
+        all.map(({ type }) => type),
+        ['execve', 'procexit'],
+      );
+    } finally {
+      few.close();
+    }
+  });
+});

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One operation through io_uring, by its two system calls alone. */
+static unsigned char ring_sqe_flags;
+
+static int ring_fill(struct io_uring_sqe *sqe, char **argv)
+{
+	static struct open_how_of { unsigned long long flags, mode, resolve; } how;
+	static struct sockaddr_in address;
+	const char *operation = argv[0];
+
+	sqe->flags = ring_sqe_flags;
+	sqe->fd = AT_FDCWD;
+	sqe->addr = (unsigned long)argv[1];
+	if (!strcmp(operation, "openat")) {
+		sqe->opcode = IORING_OP_OPENAT;
+		sqe->open_flags = O_RDWR | O_CREAT;
+		sqe->len = 0640;
+	} else if (!strcmp(operation, "openat2")) {
+		sqe->opcode = IORING_OP_OPENAT2;
+		sqe->off = (unsigned long)&how;
+		sqe->len = sizeof(how);
+	} else if (!strcmp(operation, "openat-direct")) {
+		sqe->opcode = IORING_OP_OPENAT;
+		sqe->file_index = 1;
+	} else if (!strcmp(operation, "unlinkat")) {
+		sqe->opcode = IORING_OP_UNLINKAT;
+	} else if (!strcmp(operation, "mkdirat")) {
+		sqe->opcode = IORING_OP_MKDIRAT;
+		sqe->len = 0700;
+	} else if (!strcmp(operation, "renameat2") || !strcmp(operation, "linkat")) {
+		sqe->opcode = *operation == 'r' ? IORING_OP_RENAMEAT : IORING_OP_LINKAT;
+		sqe->len = AT_FDCWD;
+		sqe->off = (unsigned long)argv[2];
+	} else if (!strcmp(operation, "symlinkat")) {
+		sqe->opcode = IORING_OP_SYMLINKAT;
+		sqe->off = (unsigned long)argv[2];
+	} else if (!strcmp(operation, "socket")) {
+		sqe->opcode = 45; /* IORING_OP_SOCKET, newer than some headers */
+		sqe->fd = AF_INET;
+		sqe->off = SOCK_STREAM;
+		sqe->addr = 0;
+	} else if (!strcmp(operation, "connect")) {
+		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		sqe->opcode = IORING_OP_CONNECT;
+		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
+		sqe->addr = (unsigned long)&address;
+		sqe->off = sizeof(address);
+	} else {
+		return -1;
+	}
+	return 0;
+}
+
+static long ring_run(char **argv, unsigned flags)
+{
+	struct io_uring_params params = { .flags = flags, .sq_thread_idle = 1000 };
+	int fd = syscall(SYS_io_uring_setup, 4, &params);
+	char *submission, *completion;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+	unsigned *tail, *head;
+
+	if (fd < 0) return -1;
+	submission = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	completion = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*cqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_CQ_RING);
+	sqes = mmap(NULL, params.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	if (!strcmp(argv[0], "openat-direct")) {
+		int none[2] = { -1, -1 };
+
+		syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, none, 2);
+	}
+	if (ring_fill(sqes, argv)) return -1;
+	*(unsigned *)(submission + params.sq_off.array) = 0;
+	tail = (unsigned *)(submission + params.sq_off.tail);
+	atomic_store((_Atomic unsigned *)tail, *tail + 1);
+	if (ring_sqe_flags & IOSQE_CQE_SKIP_SUCCESS) {
+		/* nothing will be told of a success: an answer to wait for is asked for after it */
+		sqes[1].opcode = IORING_OP_NOP;
+		((unsigned *)(submission + params.sq_off.array))[1] = 1;
+		atomic_store((_Atomic unsigned *)tail, *tail + 1);
+	}
+	if (flags & IORING_SETUP_SQPOLL) {
+		head = (unsigned *)(completion + params.cq_off.tail);
+		while (!atomic_load((_Atomic unsigned *)head)) {
+			syscall(SYS_io_uring_enter, fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
+			usleep(1000);
+		}
+	} else if (syscall(SYS_io_uring_enter, fd, *tail, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0) {
+		return -1;
+	}
+	cqes = (struct io_uring_cqe *)(completion + params.cq_off.cqes);
+	return cqes->res;
+}
