@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Detection } from '../../collector/detection/detection.ts';
 import { PRIORITIES } from '../../collector/detection/priority.ts';
 import { detection } from '../fixtures/detections.ts';
 import { type Fault, HttpReceiver, type ReceivedRequest } from '../fixtures/http-receiver.ts';
-import { metricValue, startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
+import { metricValue, startPipeline } from '../fixtures/pipeline.ts';
 import { SINKS, type Sink } from './sinks.ts';
 
 const COUNT = 40;
-const PATIENCE = { timeout: '200ms', retry: { initial_interval: '2ms', max_interval: '10ms' } };
+const QUICK = { retry: { initial_interval: '2ms', max_interval: '10ms' } };
 const EVIL =
   '`*_<!channel> @everyone <https://evil.example|x> ](http://evil) \u001b[2J\u0000 "quoted\\" \u{1f480}\ud83d %s {{rule}} &amp;';
 
@@ -40,11 +39,11 @@ function indexesOf({ isGrouped = false }: Sink) {
   };
 }
 
-async function arrange(test: TestContext, sink: Sink) {
+async function arrange(test: TestContext, sink: Sink, config: object = {}) {
   const receiver = await new HttpReceiver(sink).listen(test);
   const pipeline = await startPipeline({
-    store: join(temporaryFolder(test), 's.db'),
-    exporters: { [sink.type]: { ...sink.config(receiver.url), ...PATIENCE } },
+    store: ':memory:',
+    exporters: { [sink.type]: { ...sink.config(receiver.url), ...QUICK, ...config } },
   });
   test.after(() => pipeline.shutdown(0));
   const emit = (count: number) => {
@@ -81,7 +80,6 @@ for (const sink of SINKS) {
         { status: 429, headers: { 'retry-after': '0' } },
         'taken, then reset',
         { status: 503, headers: { 'retry-after': '0.01' } },
-        'hang',
         { status: 408 },
         { status: 502, body: '<html>bad gateway</html>' },
       ];
@@ -150,11 +148,27 @@ for (const sink of SINKS) {
       assert.ok(receiver.requests <= 12, 'and does not look for a culprit among the detections');
       receiver.refuse = () => undefined;
       pipeline.store.deadLetters.request({});
-      await receiver.until(() => receiver.taken.flatMap(({ request }) => indexesIn(request)).length === 12);
+      pipeline.emit(hostile(12)); // what is new goes first, and the agent looks for the others then
+      const arrived = () => receiver.taken.flatMap(({ request }) => indexesIn(request));
+      await receiver.until(() => arrived().length === 13);
       receiver.assertNoFailures();
+      assert.deepEqual(arrived(), [12, ...all(12)]);
       const count = () => metricValue(pipeline.metrics, 'shikra_exporter_records_total', { outcome: 'delivered' });
-      while ((await count()) !== 12) await new Promise((resolve) => setTimeout(resolve, 5));
+      while ((await count()) !== 13) await new Promise((resolve) => setTimeout(resolve, 5));
       assert.equal(pipeline.store.deadLetters.count(), 0);
     });
   });
 }
+
+it('gives up a request that is not answered in time, and sends it again', async (test) => {
+  const sink = SINKS.find(({ name }) => name === 'webhook with a list of alerts')!;
+  const { receiver, emit, finish } = await arrange(test, sink, { timeout: '2s' });
+  receiver.faults = ['hang'];
+  emit(10);
+  await finish();
+  assert.equal(receiver.requests, 2);
+  assert.deepEqual(
+    receiver.taken.flatMap(({ request }) => indexesOf(sink)(request)),
+    all(10),
+  );
+});
