@@ -41,6 +41,7 @@ const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: string, co
   ['evt.res', 'shikra.event.result', text],
   ['evt.rawres', 'shikra.event.raw_result', whole],
   ['shikra.evt.abi', 'shikra.event.abi', text],
+  ['shikra.evt.raced', 'shikra.event.raced', flag],
   ['evt.unreadable', 'shikra.event.unreadable', list],
   ['evt.truncated', 'shikra.event.truncated', list],
 

@@ -46,6 +46,8 @@ struct probe {
 	bool hooks_calls;
 	bool wants_operations; /* some rule asks for what io_uring can do */
 	bool hooks_operations;
+	bool wants_paths; /* some rule asks for calls on paths: what they name is noted at sys_enter */
+	bool hooks_paths;
 	long page_bytes;
 	int cpus;
 	int epoll_fd;
@@ -391,9 +393,16 @@ static bool hook_operations(struct probe *probe, struct probe_error *error)
 	return true;
 }
 
+static bool hook_paths(struct probe *probe, struct probe_error *error)
+{
+	probe->hooks_paths = hook(probe, "note_paths", error);
+	return probe->hooks_paths;
+}
+
 static bool hook_wanted(struct probe *probe, struct probe_error *error)
 {
 	return (!probe->wants_calls || probe->hooks_calls || hook_calls(probe, error)) &&
+	       (!probe->wants_paths || probe->hooks_paths || hook_paths(probe, error)) &&
 	       (!probe->wants_operations || probe->hooks_operations || hook_operations(probe, error));
 }
 
@@ -404,7 +413,7 @@ static bool hook_wanted(struct probe *probe, struct probe_error *error)
 bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error)
 {
 	const size_t first_operation = TABLE_IO_URING * SYSCALL_TABLE_ENTRIES;
-	bool wants_operations = false;
+	bool wants_operations = false, wants_paths = false;
 	uint32_t *entries;
 
 	_Static_assert(sizeof(struct interest) == sizeof(*entries), "an entry is one word");
@@ -415,15 +424,19 @@ bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool w
 		return false;
 	}
 	for (size_t i = 0; i < bytes / sizeof(*entries); i++) {
+		struct interest interest;
 		uint32_t entry;
 
-		memcpy(&entry, (const char *)interests + i * sizeof(entry), sizeof(entry));
+		memcpy(&interest, (const char *)interests + i * sizeof(entry), sizeof(entry));
+		memcpy(&entry, &interest, sizeof(entry));
 		__atomic_store_n(&entries[i], entry, __ATOMIC_RELEASE);
 		wants_operations |= entry && i >= first_operation && i < first_operation + SYSCALL_TABLE_ENTRIES;
+		wants_paths |= interest.family == FAMILY_PATH && i < first_operation;
 	}
 	munmap(entries, bytes);
 	probe->wants_calls = wants_calls;
 	probe->wants_operations = wants_operations;
+	probe->wants_paths = wants_paths;
 	return !probe->thread_runs || hook_wanted(probe, error);
 }
 
@@ -589,6 +602,7 @@ void probe_stop(struct probe *probe)
 		bpf_link__destroy(probe->links[--probe->link_count]);
 	probe->hooks_calls = false;
 	probe->hooks_operations = false;
+	probe->hooks_paths = false;
 	if (probe->thread_runs) {
 		uint64_t one = 1;
 

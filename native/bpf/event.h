@@ -15,6 +15,7 @@ enum event_limits {
 	ARGV_MAX_BYTES = 16383,
 	ENV_MAX_BYTES = 4095,
 	USER_STRING_MAX_BYTES = 4096,
+	NOTED_PATH_MAX_BYTES = 2000,
 	CGROUP_PATH_MAX_BYTES = 1024,
 	COMM_BYTES = 16,
 	SYSCALL_TABLE_ENTRIES = 1024, /* those of x32 that are its own begin at 512 */
@@ -309,6 +310,8 @@ struct path_event {
 	struct str_ref directory;
 	struct str_ref path_raw2; /* of mount: the source; of setxattr: the name */
 	struct str_ref directory2; /* of mount: the type of file system; of chroot: the new root, from the kernel */
+	struct str_ref path_before;  /* what stood there when the call began, if that was something else */
+	struct str_ref path_before2;
 };
 
 struct socket_info {

@@ -48,6 +48,101 @@ static const struct path_shape shapes[EVENT_TYPES] = {
 	[EVENT_PIVOT_ROOT] = SHAPE(0, X, 1, X, X),
 };
 
+/*
+ * What stood in the caller's memory when the call began. The kernel read it after that, and the collector below reads it at the end: a thread
+ * that writes there meanwhile shows if the two differ. What could not be read without a page fault is not compared.
+ */
+struct noted {
+	__u32 length, length2;
+	char path[NOTED_PATH_MAX_BYTES + 16], path2[NOTED_PATH_MAX_BYTES + 16];
+};
+enum { NOTED_MAX = 4096, NOT_NOTED = 0xffffffff };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, NOTED_MAX);
+	__type(key, __u32);
+	__type(value, struct noted);
+} noted_paths SEC(".maps");
+
+/* The length without its NUL; zeros follow up to the next multiple of 8, as in a record. */
+static __always_inline __u32 note_path(char *to, const void *address)
+{
+	long length = bpf_probe_read_user_str(to, NOTED_PATH_MAX_BYTES, address);
+
+	if (length <= 0)
+		return NOT_NOTED;
+	length = (length - 1) & 2047;
+	if (length > NOTED_PATH_MAX_BYTES)
+		return NOT_NOTED;
+	*(__u64 *)(to + length) = 0;
+	return length;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(note_paths, struct pt_regs *regs, long id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 cpu = bpf_get_smp_processor_id(), tid = task->pid;
+	const struct path_shape *shape;
+	struct interest *interest;
+	struct scratch *scratch;
+	struct noted *noted;
+	struct syscall call;
+
+	interest = interest_of(regs, task, &call.abi);
+	if (!interest || interest->family != FAMILY_PATH || interest->type >= EVENT_TYPES)
+		return 0;
+	shape = &shapes[interest->type];
+	scratch = bpf_map_lookup_elem(&scratches, &cpu);
+	if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1))
+		return 0;
+	syscall_arguments(&call, regs);
+	noted = (void *)scratch->path;
+	noted->length = note_path(noted->path, (void *)argument_at(&call, shape->path));
+	noted->length2 = shape->path2 == NO_ARGUMENT ? NOT_NOTED : note_path(noted->path2, (void *)argument_at(&call, shape->path2));
+	bpf_map_update_elem(&noted_paths, &tid, noted, BPF_ANY);
+	scratch->busy = 0;
+	return 0;
+}
+
+/* Appends what was noted if it is not what the record has. */
+static __always_inline void append_if_changed(struct record *record, struct str_ref *ref, const struct str_ref *now, const char *before, __u32 length)
+{
+	const __u64 *other = (void *)record->scratch->record + (now->offset & (RECORD_STRINGS_BYTES - 1));
+	const __u64 *words = (void *)before;
+	__u32 compared = now->length < NOTED_PATH_MAX_BYTES ? now->length : NOTED_PATH_MAX_BYTES - 1;
+	bool same = length == compared;
+
+	if (length > NOTED_PATH_MAX_BYTES)
+		return;
+	for (__u32 i = 0; same && i < NOTED_PATH_MAX_BYTES / 8; i++) {
+		if (i * 8 + 8 > length)
+			break;
+		same = words[i] == other[i];
+	}
+	if (same && length % 8) {
+		__u32 last = length / 8 & 255;
+		__u64 mask = (1ULL << length % 8 * 8) - 1;
+
+		same = last < NOTED_PATH_MAX_BYTES / 8 && (words[last] & mask) == (other[last] & mask);
+	}
+	if (!same)
+		append_kernel_string(record, ref, 4, before);
+}
+
+static __always_inline void append_noted(struct record *record, struct path_event *event, __u32 tid)
+{
+	struct noted *noted = bpf_map_lookup_elem(&noted_paths, &tid);
+
+	if (!noted)
+		return;
+	append_if_changed(record, &event->path_before, &event->path_raw, noted->path, noted->length);
+	append_if_changed(record, &event->path_before2, &event->path_raw2, noted->path2, noted->length2);
+	bpf_map_delete_elem(&noted_paths, &tid);
+}
+
 static __always_inline __s32 directory_argument(const struct syscall *call, __u8 position)
 {
 	return position == NO_ARGUMENT ? AT_FDCWD : (__s32)argument_at(call, position);
@@ -90,6 +185,8 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 	string_none(&event->directory);
 	string_none(&event->path_raw2);
 	string_none(&event->directory2);
+	string_none(&event->path_before);
+	string_none(&event->path_before2);
 	/* by now the caller's / is the new one: it says nothing of what an absolute path meant */
 	moves_root = type == EVENT_CHROOT || type == EVENT_PIVOT_ROOT;
 
@@ -110,6 +207,7 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 		append_user_string(&record, &event->directory2, 3, (void *)call.arguments[2]);
 	else if (type == EVENT_CHROOT && !result)
 		append_new_root(&record, &event->directory2, 3, task);
+	append_noted(&record, event, task->pid);
 	record_submit(&record);
 	return 0;
 }

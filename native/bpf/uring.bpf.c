@@ -5,7 +5,7 @@
  * the paths, which nobody can change any more. Worker and polling threads are threads of the process that owns the ring: the header is its.
  */
 
-enum { BPF_F_NO_PREALLOC = 1, OPERATIONS_MAX = 256, OPERATION_BYTES = 8120 };
+enum { OPERATIONS_MAX = 256, OPERATION_BYTES = 8120 };
 /* IOSQE_CQE_SKIP_SUCCESS of linux/io_uring.h, which the request keeps at the same place: nobody is told of its success. */
 enum { REQ_CQE_SKIP = 1 << 6 };
 
@@ -125,6 +125,8 @@ static __always_inline void keep_paths(struct io_kiocb *request, struct task_str
 	event->directory_fd2 = paths.directory_fd2;
 	string_none(&event->path_raw2);
 	string_none(&event->directory2);
+	string_none(&event->path_before);
+	string_none(&event->path_before2);
 	first = append_name(&record, &event->path_raw, 0, paths.path);
 	append_directory(&record, &event->directory, 1, task, paths.directory_fd, first);
 	if (paths.path2) {

@@ -79,6 +79,11 @@ export class EventView {
     return this.spellings === 0 ? undefined : this.paths[this.spelling];
   }
 
+  /** The caller's memory said something else at the end of the call than at its beginning. */
+  get raced(): boolean {
+    return this.shape === 'path' && (this.u16(PATH.path_before + 2) !== 0 || this.u16(PATH.path_before2 + 2) !== 0);
+  }
+
   u16(offset: number): number {
     return this.memory.u16[(this.at + offset) >>> 1]!;
   }
@@ -149,11 +154,20 @@ export class EventView {
     return this.#joiner.join(directory, path);
   }
 
+  /** The directory is where the other text started from: it is this one's too if both are relative, or both are not. */
+  #absoluteBefore(before: string): CachedString {
+    const alike = (before.charCodeAt(0) === SLASH) === (this.pathRaw.charCodeAt(0) === SLASH);
+    return alike ? this.#absolute(before, PATH.directory) : new CachedString(tidyPath(before));
+  }
+
   #readPaths(): void {
     this.pathRaw = this.string(PATH.path_raw);
     this.path2Raw = this.string(PATH.path_raw2);
     if (this.type === CHROOT) this.#addSpelling(this.#cached(PATH.directory2));
     this.#addSpelling(this.#absolute(this.pathRaw, PATH.directory));
+    // Another thread writes there: either may be what the kernel read.
+    const before = this.string(PATH.path_before);
+    if (before !== '') this.#addSpelling(this.#absoluteBefore(before));
     this.path2 = TEXT_SECOND.has(this.type) ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2).text;
   }
 }

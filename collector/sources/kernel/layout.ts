@@ -99,6 +99,8 @@ export const PATH = offsets('path_event', [
   'directory',
   'path_raw2',
   'directory2',
+  'path_before',
+  'path_before2',
 ]);
 export const DESCRIPTOR = offsets('descriptor_event', [
   'argument',

@@ -161,6 +161,17 @@ static long files(const char *way, char **argv)
 		pthread_join(thread, NULL);
 		return fd;
 	}
+	if (IS("unlink-flipped") || IS("rename-flipped")) {
+		/* unlink-flipped ONE OTHER TIMES: neither is there, so it goes on */
+		char *path = start_flipping(argv[0], argv[1], &thread);
+
+		for (int i = 0; i < atoi(argv[2]); i++)
+			if (IS("unlink-flipped")) unlink(path);
+			else rename("/nowhere", path);
+		flip_stop = 1;
+		pthread_join(thread, NULL);
+		return 0;
+	}
 	if (IS("open-faulting")) {
 		char *path = faulting_path(argv[0], &thread);
 
@@ -169,6 +180,16 @@ static long files(const char *way, char **argv)
 		strcpy(path, argv[1]);
 		return fd;
 	}
+	if (IS("unlink-faulting")) {
+		char *path = faulting_path(argv[0], &thread);
+		long result;
+
+		if (!path) return -1;
+		result = unlink(path);
+		strcpy(path, argv[1]);
+		return result;
+	}
+	if (IS("mkdir")) return mkdir(argv[0], 0700);
 	if (IS("unlink-int80")) return int80(10, (long)strcpy(low_memory(4096), argv[0]), 0, 0, 0);
 	if (IS("x32")) return syscall(0x40000000 + atoi(argv[0]), AT_FDCWD, argv[1], O_RDONLY, 0);
 	if (IS("int80")) return int80(atoi(argv[0]), (long)low_memory(4096), (long)low_memory(4096), 0, 0);

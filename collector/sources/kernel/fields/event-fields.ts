@@ -367,6 +367,7 @@ export const EVENT_FIELDS: FieldTable = {
   'evt.rawres': plain((event) => event.result),
   'evt.failed': plain((event) => event.result < 0),
   'shikra.evt.abi': plain(abiName),
+  'shikra.evt.raced': plain((event) => event.raced),
   'evt.buffer': plain(data),
   'evt.is_io': plain(isTransfer),
   'evt.is_io_read': plain((event) => isTransfer(event) === true && !SENDS.has(event.typeName)),

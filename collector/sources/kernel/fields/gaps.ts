@@ -4,7 +4,7 @@ import { HEADER, UNREADABLE_RESULT } from '../layout.ts';
 /** Which field each string of a family's record (n-th str_ref in event.h) gives: what a bit of `unreadable` or `truncated` is about. */
 const FIELDS_OF_STRINGS: Readonly<Record<EventView['shape'], readonly string[]>> = {
   open: ['fd.name', 'fd.nameraw', 'fd.nameraw', 'fd.name'],
-  path: ['fs.path.name', 'fs.path.name', 'fs.path.target', 'fs.path.target'],
+  path: ['fs.path.name', 'fs.path.name', 'fs.path.target', 'fs.path.target', 'fs.path.name'],
   descriptor: ['fd.name', 'evt.arg.uargs'],
   socket: ['fd.name'],
   scalar: ['evt.args'],

@@ -147,6 +147,7 @@ export class Evidence {
     const gaps = { 'evt.unreadable': unreadableFields(event), 'evt.truncated': truncatedFields(event) };
     for (const [name, fields] of Object.entries(gaps)) if (fields !== undefined) evidence[name] = fields;
     if (abiName(event) !== 'native') evidence['shikra.evt.abi'] = abiName(event);
+    if (event.raced) evidence['shikra.evt.raced'] = true;
     for (const [name, getter] of this.#getters) {
       const value = getter(event);
       if (value !== undefined) evidence[name] = value;
