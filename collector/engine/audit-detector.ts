@@ -1,12 +1,13 @@
 import { hostname } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { CheckedRule, CompiledRule } from '../../rules/runtime.ts';
+import type { CompiledRule } from '../../rules/runtime.ts';
 import type { Detection } from '../detection/detection.ts';
 import { formatTime, nowNanos } from '../detection/time.ts';
 import { repeatableUuid } from '../detection/uuid.ts';
 import { AUDIT_EVENT_TYPE_NAMES, type AuditEvent, AuditFields, auditEvidence } from '../sources/k8s-audit/index.ts';
 import type { RuleStats } from '../telemetry/collector-stats.ts';
 import { Engine, type EngineOptions } from './engine.ts';
+import { rulesOf } from './load-aside.ts';
 import type { LoadedRule } from './messages.ts';
 import type { ReloadOutcome } from './reloader.ts';
 import { RuleTotals } from './rule-totals.ts';
@@ -89,8 +90,7 @@ async function compile(
   options: Omit<EngineOptions<AuditEvent>, 'rules'>,
   read: Extract<ReadRules, { ok: true }>,
 ): Promise<{ engine: Engine<AuditEvent>; longestPauseMillis: number }> {
-  // The place of a rule in its file stands in messages only, and those were written where the file is.
-  const rules = read.rules as readonly unknown[] as readonly CheckedRule[];
+  const rules = rulesOf(read);
   let started = performance.now();
   let longestPauseMillis = 0;
   const steps = Engine.inSteps({ ...options, rules });

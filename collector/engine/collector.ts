@@ -13,11 +13,11 @@ import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import { type DetectionStamp, Detector, wantedBy } from './detector.ts';
 import { gathered } from './gathered.ts';
 import { LatencyHistogram } from './latency.ts';
-import { decodeRules, readRulesAside } from './load-aside.ts';
+import { decodeRules, readRulesAside, rulesInSteps, rulesOf } from './load-aside.ts';
 import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
 import type { ReloadOutcome } from './reloader.ts';
 import { RuleTotals } from './rule-totals.ts';
-import type { PortableRule, ReadRules } from './rules-worker.ts';
+import type { ReadRules } from './rules-worker.ts';
 
 /**
  * So many detections may be on their way to the disk; then the rings wait, and if they fill, the kernel counts the loss. Far below
@@ -25,8 +25,8 @@ import type { PortableRule, ReadRules } from './rules-worker.ts';
  */
 const CREDIT = 2000;
 const TICK_MILLIS = 1000;
-/** New rules are compiled for so long at a time; then the rings are looked after. */
-const COMPILE_MILLIS = 4;
+/** Work on new rules is done for so long at a time; then the rings are looked after. */
+const TURN_MILLIS = 4;
 
 /** Joins the kernel's events, the rules, and the way to the main thread. Lives in a thread of its own (worker.ts). */
 export class Collector {
@@ -82,7 +82,7 @@ export class Collector {
     try {
       const read = decodeRules(await reading.bytes);
       if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
-      const collector = new Collector(options, source, ofSyscalls(read.rules), send);
+      const collector = new Collector(options, source, rulesOf(read), send);
       source.open(await loading);
       collector.#begin(read.warnings);
       return collector;
@@ -114,24 +114,24 @@ export class Collector {
 
   /** Compiles new rules between the events, and swaps them in. Those that could not be loaded leave the old ones in force. */
   async adopt(rules: Uint8Array): Promise<void> {
+    const started = performance.now();
     const loaded = decodeRules(rules);
-    this.#send({ type: 'adopted', outcome: loaded.ok ? await this.#swap(loaded) : loaded });
+    const pauses = [performance.now() - started];
+    this.#send({ type: 'adopted', outcome: loaded.ok ? await this.#swap(loaded, pauses) : loaded });
   }
 
-  async #swap({ rules, warnings }: Extract<ReadRules, { ok: true }>): Promise<ReloadOutcome> {
-    const steps = this.#detector.compile(ofSyscalls(rules));
-    let longestPauseMillis = 0;
-    let step = steps.next();
-    while (!step.done) {
-      const started = performance.now();
-      while (!step.done && performance.now() - started < COMPILE_MILLIS) step = steps.next();
-      longestPauseMillis = Math.max(longestPauseMillis, performance.now() - started);
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
-    }
+  /** @param pauses how long the rings were left alone, in milliseconds; more are added */
+  async #swap(read: Extract<ReadRules, { ok: true }>, pauses: number[]): Promise<ReloadOutcome> {
+    const rules = await this.#inTurns(rulesInSteps(read), pauses);
+    const after = await this.#inTurns(this.#detector.compile(rules), pauses);
+    await this.#inTurns(
+      this.#source.rehearse((event) => after.rehearse(event)),
+      pauses,
+    );
+    if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
     const started = performance.now();
     const before = this.#detector.engine;
-    const after = step.value.inherit(before);
+    after.inherit(before);
     try {
       // Until the swap the old rules need what they needed, from then on the new ones what they need.
       if (this.#stopAt === undefined) this.#source.want(wantedBy(before).union(wantedBy(after)));
@@ -142,8 +142,20 @@ export class Collector {
       if (!(error instanceof ShikraError)) throw error;
       return { ok: false, errors: [error.message] };
     }
-    longestPauseMillis = Math.max(longestPauseMillis, performance.now() - started);
-    return { ok: true, rules: this.#ruleNames(), warnings, longestPauseMillis };
+    pauses.push(performance.now() - started);
+    return { ok: true, rules: this.#ruleNames(), warnings: read.warnings, longestPauseMillis: Math.max(...pauses) };
+  }
+
+  /** Does work in short turns, with the rings looked after in between. */
+  async #inTurns<Result>(steps: Generator<undefined, Result>, pauses: number[]): Promise<Result> {
+    for (;;) {
+      const started = performance.now();
+      let step = steps.next();
+      while (!step.done && performance.now() - started < TURN_MILLIS) step = steps.next();
+      pauses.push(performance.now() - started);
+      if (step.done) return step.value;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** Detaches, works through what the kernel left in the rings, as fast as the main thread takes it, sends the last detections. */
@@ -160,7 +172,7 @@ export class Collector {
 
   #begin(warnings: readonly string[]): void {
     this.#source.want(this.#detector.wanted);
-    this.#source.rehearse((event) => this.#detector.engine.rehearse(event));
+    for (const _ of this.#source.rehearse((event) => this.#detector.engine.rehearse(event)));
     this.#source.start(
       (event) => this.#detector.see(event),
       () => this.#turn(),
@@ -242,11 +254,6 @@ export class Collector {
       },
     };
   }
-}
-
-/** The place of a rule in its file stands in messages only, and those were written where the file is. */
-function ofSyscalls(rules: readonly PortableRule[]): readonly CheckedRule[] {
-  return rules.filter(({ source }) => source === 'syscall') as readonly unknown[] as readonly CheckedRule[];
 }
 
 function pick({

@@ -3,10 +3,11 @@ import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { deserialize, serialize } from 'node:v8';
 import { readRuleFiles } from '../../rules/files.ts';
+import type { CheckedRule } from '../../rules/runtime.ts';
 import { userCacheFolder } from '../user-cache.ts';
 import type { RulesRequest } from './load-rules.ts';
 import { cacheKey, RulesCache } from './rules-cache.ts';
-import type { ReadRules } from './rules-worker.ts';
+import type { PortableRule, ReadRules } from './rules-worker.ts';
 
 const WORKER = fileURLToPath(
   new URL(`./rules-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
@@ -43,6 +44,24 @@ export async function readRulesAside(request: RulesRequest): Promise<RulesReadin
 /** @throws Error if they are not what this version writes */
 export function decodeRules(bytes: Uint8Array): ReadRules {
   return deserialize(bytes) as ReadRules;
+}
+
+/** The rules of a reading, in steps of about a millisecond. The place of a rule in its file is not among what came: messages were written there. */
+export function* rulesInSteps({ batches }: Extract<ReadRules, { ok: true }>): Generator<undefined, CheckedRule[]> {
+  const rules: PortableRule[] = [];
+  for (const batch of batches) {
+    rules.push(...(deserialize(batch) as PortableRule[]));
+    yield;
+  }
+  return rules as unknown[] as CheckedRule[];
+}
+
+/** The same at once. */
+export function rulesOf(read: Extract<ReadRules, { ok: true }>): CheckedRule[] {
+  const steps = rulesInSteps(read);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
 }
 
 async function outcome(worker: ChildProcess): Promise<Uint8Array<ArrayBuffer>> {

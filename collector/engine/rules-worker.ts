@@ -12,11 +12,21 @@ import { idleRules, sourceWarnings } from './source-rules.ts';
 
 /** What the collector's thread gets. Problems are texts by now. */
 export type ReadRules =
-  | { readonly ok: true; readonly rules: readonly PortableRule[]; readonly warnings: readonly string[] }
+  /** Each batch is a serialized {@link PortableRule}[]: all at once take longer to decode than rings should wait. */
+  | { readonly ok: true; readonly batches: readonly Uint8Array[]; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
+
+/** A millisecond's worth of decoding. */
+const BATCH_RULES = 12;
 
 /** Problems are texts by now, so nobody needs the place in the file, which would carry the file along. */
 export type PortableRule = Omit<CheckedRule, 'place'>;
+
+function inBatches(rules: readonly CheckedRule[]): Uint8Array[] {
+  const portable = rules.map(({ place, ...rule }): PortableRule => rule);
+  const count = Math.ceil(rules.length / BATCH_RULES);
+  return Array.from({ length: count }, (_, i) => serialize(portable.slice(i * BATCH_RULES, (i + 1) * BATCH_RULES)));
+}
 
 const request = JSON.parse(await text(process.stdin)) as RulesRequest;
 const read = await readRuleFiles(request.rulesFiles);
@@ -26,7 +36,7 @@ const answer: ReadRules =
     ? { ok: false, errors }
     : {
         ok: true,
-        rules: rules.filter(({ source }) => source === request.source).map(({ place, ...rule }) => rule),
+        batches: inBatches(rules.filter(({ source }) => source === request.source)),
         warnings: [
           ...[...warnings, ...(await sourceWarnings(rules, request.source))].map(formatProblem),
           ...idleRules(rules, request),

@@ -1,6 +1,6 @@
 import type { CheckedRule } from '../../rules/runtime.ts';
 import { Engine } from '../engine/engine.ts';
-import { decodeRules, readRulesAside } from '../engine/load-aside.ts';
+import { decodeRules, readRulesAside, rulesOf } from '../engine/load-aside.ts';
 import type { RulesRequest } from '../engine/load-rules.ts';
 import { ShikraError } from '../errors.ts';
 import type { FieldContext } from '../sources/kernel/fields/context.ts';
@@ -18,8 +18,7 @@ export async function readSyscallRules(request: RulesRequest): Promise<SyscallRu
   const reading = await readRulesAside(request);
   const read = decodeRules(await reading.bytes);
   if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
-  const rules = read.rules.filter(({ source }) => source === 'syscall') as readonly unknown[];
-  return { rules: rules as readonly CheckedRule[], warnings: read.warnings };
+  return { rules: rulesOf(read), warnings: read.warnings };
 }
 
 /** The event types that come when these rules are loaded: those that one of them can match, and those that the process table lives on. */

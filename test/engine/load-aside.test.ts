@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { decodeRules, readRulesAside } from '../../collector/engine/load-aside.ts';
+import { decodeRules, readRulesAside, rulesOf } from '../../collector/engine/load-aside.ts';
 import type { RulesRequest } from '../../collector/engine/load-rules.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'shikra-rules-aside-'));
@@ -45,7 +45,7 @@ async function read(asked = request()) {
 async function names(asked?: RulesRequest): Promise<string[]> {
   const rules = await read(asked);
   assert.ok(rules.ok);
-  return rules.rules.map(({ name }) => name);
+  return rulesOf(rules).map(({ name }) => name);
 }
 
 /** The one file of the cache. */
@@ -73,7 +73,7 @@ test('another selection of the same rules is another reading', async () => {
   await read();
   const rules = await read(request({ ruleSelection: [{ disable: { rule: 'Passwords*' } }] }));
   assert.ok(rules.ok);
-  assert.equal(rules.rules[0]!.enabled, false);
+  assert.equal(rulesOf(rules)[0]!.enabled, false);
 });
 
 test('rules with mistakes are told with their places, and not kept', async () => {

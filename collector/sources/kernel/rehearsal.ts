@@ -5,21 +5,29 @@ import { RingReader, type Take } from './ring-reader.ts';
 const RING_BYTES = 1 << 16;
 const RECORD_BYTES = 192;
 const ROUNDS = 30;
+/** A millisecond's worth of the first, which are the slow ones. */
+const STEP_EVENTS = 32;
 /** linux/bpf.h: eight bytes before each record. */
 const RING_HEADER_BYTES = 8;
 
 /**
  * Shows a few thousand made-up opens to the code that real ones are about to go through. The first events would meet code that is not yet
- * compiled, twenty times as slow, and a busy machine would fill the rings before it is.
+ * compiled, twenty times as slow, and a busy machine would fill the rings before it is. Stops after every few, for a thread that has real ones.
  */
-export function rehearse(caller: Process, timeNs: number, take: Take): void {
+export function* rehearse(caller: Process, timeNs: number, take: Take): Generator<undefined, void> {
   const ring = new ArrayBuffer(RING_BYTES);
   const records = Math.floor(RING_BYTES / (RECORD_BYTES + RING_HEADER_BYTES));
   for (let i = 0; i < records; i++)
     writeOpen(Buffer.from(ring, i * (RECORD_BYTES + RING_HEADER_BYTES)), caller, timeNs + i, i);
   const reader = new RingReader([ring]);
-  for (let round = 0; round < ROUNDS; round++)
-    reader.read(new Float64Array([0, records * (RECORD_BYTES + RING_HEADER_BYTES)]), take);
+  for (let round = 0; round < ROUNDS; round++) {
+    const positions = new Float64Array([0, records * (RECORD_BYTES + RING_HEADER_BYTES)]);
+    while (positions[0] !== positions[1]) {
+      let left = STEP_EVENTS;
+      reader.read(positions, (memory, at) => take(memory, at) && --left > 0);
+      yield;
+    }
+  }
 }
 
 /** Numbers are of the size that real ones have: code compiled for small ones would be thrown away at the first real event. */

@@ -102,12 +102,15 @@ export class KernelSource {
     this.#probe.want(interestsIn(eventTypes));
   }
 
-  /** Goes through the motions with made-up events of this process, so that the first real ones meet compiled code. Counts nothing. */
-  rehearse(onEvent: (event: EventView) => void): void {
+  /**
+   * Goes through the motions with made-up events of this process, so that the first real ones meet compiled code. Counts nothing. Stops after
+   * every few.
+   */
+  *rehearse(onEvent: (event: EventView) => void): Generator<undefined, void> {
     const view = new EventView();
-    this.table.fill();
+    if (this.table.known(process.pid) === undefined) this.table.fill();
     const self = this.table.known(process.pid) ?? unknownProcess(process.pid, 1e9, 1);
-    rehearse(self, this.clock.nowNs(), (memory, at) => {
+    yield* rehearse(self, this.clock.nowNs(), (memory, at) => {
       view.select(memory, at, self.known ? this.table.of(memory, at) : self);
       onEvent(view);
       return true;
