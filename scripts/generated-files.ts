@@ -3,6 +3,7 @@ import { components as registry } from '../collector/components.ts';
 import { metricsPage } from '../collector/telemetry/metric-table.ts';
 import { rulesJsonSchema } from '../rules/schema.ts';
 import { alertFiles } from './alerts/files.ts';
+import { dashboardFiles } from './dashboards/files.ts';
 import { configReference, errorTable, formatJson, schemaText, withGenerated } from './documentation.ts';
 
 /** Every file that is made from the code, in whole or in part, as it should be now: path and text. */
@@ -15,6 +16,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/metrics.md', metricsPage()],
     ['docs/rules.schema.json', formatJson(rulesJsonSchema(), 'docs/rules.schema.json')],
     ...alertFiles(),
+    ...dashboardFiles(),
   ]);
 }
 
