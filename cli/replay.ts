@@ -46,7 +46,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<numb
     const losses = formatLosses(run.losses);
     if (losses !== undefined) warn(`${file}: lost while it was recorded: ${losses}`);
     if (run.unanswered > 0)
-      warn(`${file}: ${run.unanswered} processes are unknown: the version that recorded it asked for others`);
+      warn(`${file}: processes that it tells nothing of, as another version recorded it: ${run.unanswered}`);
     console.error(
       `shikra: ${run.events} events of ${header.hostname} from ${header.startedAt} on, in ${seconds} s: ${detections} detections`,
     );

@@ -7,6 +7,7 @@ import { EVENT_TYPES, HEADER, OPEN, STRUCT_BYTES } from '../../collector/sources
 import { COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
 import { checkedRules } from './recorded-run.ts';
 
+const PID = 77;
 const START_NS = 1_000_000_000n;
 
 export const RULES_TEXT = `- rule: Opened
@@ -43,8 +44,8 @@ export function openRecord(path: string, number: number): Buffer {
   record.writeUInt16LE(EVENT_TYPES.get('openat')!, HEADER.type);
   record.writeUInt16LE(record.length, HEADER.size);
   record.writeBigUInt64LE(START_NS + BigInt(number), HEADER.time_ns);
-  record.writeUInt32LE(77, HEADER.pid);
-  record.writeUInt32LE(77, HEADER.tid);
+  record.writeUInt32LE(PID, HEADER.pid);
+  record.writeUInt32LE(PID, HEADER.tid);
   record.writeUInt32LE(1000, HEADER.uid);
   record.write(path, start);
   for (const ref of [OPEN.path, OPEN.path_raw]) {
@@ -68,6 +69,9 @@ export function makeUp(path: string, options: MadeUp = {}): void {
   const writer = new RecordingWriter(path, header(options.header), true);
   const json = (kind: number, value: unknown) => writer.append(kind, Buffer.from(JSON.stringify(value)));
   json(KIND.NAMES, { users: { 1000: 'somebody' }, groups: {} });
+  const nothing = Buffer.alloc(8);
+  nothing.writeUInt32LE(PID);
+  writer.append(KIND.PROCESSES, nothing); // the process was gone
   for (let i = 0; i < opens; i++) {
     writer.append(KIND.EVENT, openRecord(`/made/up/${i}`, i));
     writer.flush();

@@ -11,8 +11,8 @@ import type { Detection } from '../../collector/detection/detection.ts';
 import { RecordingReader } from '../../collector/recording/reader.ts';
 import { Replay } from '../../collector/recording/replay.ts';
 import { bundledRulesPath } from '../../rules/index.ts';
-import { Containers, noContainers } from '../kernel/containers.ts';
-import { checkedRules, comparable, RecordedRun } from './recorded-run.ts';
+import { checkedRules, comparable, RecordedRun } from '../recording/recorded-run.ts';
+import { Containers, noContainers } from './containers.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'the probe needs root';
 const MARK = `shikra-recording-${process.pid}`;
