@@ -32,6 +32,11 @@ const RULES: readonly Rule[] = [
     mayImport: /^(native\/|collector\/errors\.ts)/,
   },
   {
+    title: 'what is recorded comes from the source and the engine, and no agent is needed for it',
+    files: /^collector\/recording\//,
+    mayImport: new RegExp(`^(${LEAVES}|collector/(recording|engine|sources/kernel|containers)/|rules/)`),
+  },
+  {
     title: 'the language of rules knows fields and detection types, not events in flight',
     files: /^rules\/(language|fields)\//,
     mayImport: /^(rules\/|collector\/(detection|event)\/)/,
