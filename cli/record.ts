@@ -33,6 +33,8 @@ export async function record(options: RecordOptions): Promise<number> {
   if (receivers.kernel === undefined)
     throw new ShikraError('CONFIG_INVALID', 'service.pipelines: no kernel receiver is in use, whose events to record');
   checkRequirements();
+  const { refuseToReplace } = await import('../collector/recording/writer.ts');
+  refuseToReplace(options.output, options.force === true);
   const stopped = whenStopped();
   const { eventTypesFor, readSyscallRules } = await import('../collector/recording/rules.ts');
   const { Recording } = await import('../collector/recording/recording.ts');

@@ -127,17 +127,28 @@ export class RecordingWriter {
 }
 
 function create(path: string, force: boolean): number {
+  const isThere = refuseToReplace(path, force);
   try {
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found !== undefined && !found.isFile()) throw new Error('it is there, and is no regular file');
-    if (found !== undefined && !force) throw new Error('the file is there already; --force replaces it');
-    if (found !== undefined) unlinkSync(path);
+    if (isThere) unlinkSync(path);
     const fd = openSync(path, 'wx', OWNER_ONLY);
     fchmodSync(fd, OWNER_ONLY); // whatever the umask
     return fd;
   } catch (error) {
     throw unwritable(path, error);
   }
+}
+
+/**
+ * Looks at a path before anything is begun for it.
+ * @returns true if there is a file, which may be replaced
+ * @throws ShikraError RECORDING_UNWRITABLE if there is one and `force` is false, or if it is no regular file
+ */
+export function refuseToReplace(path: string, force: boolean): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return false;
+  if (!found.isFile()) throw unwritable(path, new Error('it is there, and is no regular file'));
+  if (!force) throw unwritable(path, new Error('the file is there already; --force replaces it'));
+  return true;
 }
 
 function unwritable(path: string, error: unknown): ShikraError {
