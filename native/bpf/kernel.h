@@ -170,7 +170,11 @@ struct unix_sock { struct unix_address *addr; struct sock *peer; };
 /* Operations of io_uring: each kind lies at the start of its request (the sources below io_uring/). */
 struct filename { const char *name; };
 struct io_cqe { __s32 res; };
-struct io_kiocb { __u8 opcode; u64 flags; struct io_cqe cqe; };
+struct io_rsrc_node { unsigned long file_ptr; };
+struct io_rsrc_data { unsigned int nr; struct io_rsrc_node **nodes; };
+struct io_file_table { struct io_rsrc_data data; };
+struct io_ring_ctx { struct io_file_table file_table; };
+struct io_kiocb { __u8 opcode; u64 flags; struct io_cqe cqe; struct io_ring_ctx *ctx; };
 struct open_how { u64 flags, mode; };
 struct io_open { int dfd; u32 file_slot; struct filename *filename; struct open_how how; };
 struct io_connect { struct file *file; void *addr; int addr_len; };

@@ -159,6 +159,33 @@ static __always_inline __u16 fork_type(struct task_struct *task)
 	return EVENT_CLONE;
 }
 
+enum { ARGV_HEAD_BYTES = 12288, ARGV_TAIL_BYTES = 4088 };
+#define ARGV_GAP "\0..." /* and its own NUL: an argument between the two parts */
+
+/* Arguments longer than a record holds lose their middle: what a padded command is about stands at its end. */
+static __always_inline void append_arguments(struct record *record, struct str_ref *ref, __u64 start, __u64 end)
+{
+	char *to = string_start(record);
+
+	if (end - start <= ARGV_MAX_BYTES) {
+		append_user_bytes(record, ref, SLOT_ARGV, (void *)start, end - start, ARGV_MAX_BYTES);
+		return;
+	}
+	record->header->truncated |= 1 << SLOT_ARGV;
+	string_none(ref);
+	if (bpf_probe_read_user(to, ARGV_HEAD_BYTES, (void *)start)) {
+		mark_unreadable(record, SLOT_ARGV);
+		return;
+	}
+	__builtin_memcpy(to + ARGV_HEAD_BYTES, ARGV_GAP, sizeof(ARGV_GAP));
+	if (bpf_probe_read_user(to + ARGV_HEAD_BYTES + sizeof(ARGV_GAP), ARGV_TAIL_BYTES, (void *)(end - ARGV_TAIL_BYTES))) {
+		mark_unreadable(record, SLOT_ARGV);
+		string_end(record, ref, ARGV_HEAD_BYTES);
+		return;
+	}
+	string_end(record, ref, ARGV_HEAD_BYTES + sizeof(ARGV_GAP) + ARGV_TAIL_BYTES);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux_binprm *bprm)
 {
@@ -172,7 +199,7 @@ int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux
 	event = (void *)record.header;
 	fill_process(&record, event, task);
 	if (mm) {
-		append_user_bytes(&record, &event->argv, SLOT_ARGV, (void *)BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start), ARGV_MAX_BYTES);
+		append_arguments(&record, &event->argv, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
 		if (settings.env)
 			append_user_bytes(&record, &event->env, SLOT_ENV, (void *)BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start), ENV_MAX_BYTES);
 	}

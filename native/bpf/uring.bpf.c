@@ -20,6 +20,15 @@ struct {
 	__type(value, struct operation);
 } operations SEC(".maps");
 
+/* An open of which the file is not known: rules about files are to see it, with the path that was asked for. */
+static __always_inline void presume_file(struct record *record)
+{
+	struct open_event *event = (void *)record->header;
+
+	event->kind = KIND_FILE;
+	mark_unreadable(record, 0);
+}
+
 /* Keeps the record until the operation ends. If it cannot, or its end will not be told, the record goes out now: its result is not known. */
 static __always_inline void record_keep(struct record *record, struct io_kiocb *request)
 {
@@ -32,6 +41,8 @@ static __always_inline void record_keep(struct record *record, struct io_kiocb *
 		return;
 	}
 	record->header->unreadable |= 1 << UNREADABLE_RESULT;
+	if (record->header->type == EVENT_OPENAT || record->header->type == EVENT_OPENAT2)
+		presume_file(record);
 	record_submit(record);
 }
 
@@ -183,17 +194,41 @@ int BPF_PROG(submit_operation, struct io_kiocb *request)
 	return 0;
 }
 
-/* A direct descriptor is in no table that could be asked: such a file keeps the path that was asked for. */
+/* The file in a slot of the ring, which has no descriptor. NULL on kernels before 6.13, which keep them in another way. */
+static __always_inline struct file *file_in_slot(struct io_kiocb *request, __u32 slot)
+{
+	struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
+	struct io_rsrc_node **nodes, *node = NULL;
+
+	if (!bpf_core_field_exists(((struct io_rsrc_data *)0)->nodes) || !bpf_core_field_exists(((struct io_rsrc_node *)0)->file_ptr))
+		return NULL;
+	if (slot >= BPF_CORE_READ(ring, file_table.data.nr))
+		return NULL;
+	nodes = BPF_CORE_READ(ring, file_table.data.nodes);
+	bpf_probe_read_kernel(&node, sizeof(node), nodes + slot);
+	/* flags stand in the lowest bits (io_uring/filetable.h) */
+	return node ? (void *)(BPF_CORE_READ(node, file_ptr) & ~7UL) : NULL;
+}
+
+enum { SLOT_OF_CHOICE = 0xffffffff /* IORING_FILE_INDEX_ALLOC: the result says which */ };
+
 static __always_inline void end_open(struct record *record, struct io_kiocb *request, struct task_struct *task)
 {
 	struct open_event *event = (void *)record->header;
-	struct file *file = NULL;
+	__u32 slot = BPF_CORE_READ((struct io_open *)request, file_slot);
+	struct file *file;
 
-	if (event->header.result >= 0 && !BPF_CORE_READ((struct io_open *)request, file_slot))
+	if (event->header.result < 0)
+		return;
+	if (!slot)
 		file = file_of(task, event->header.result);
+	else
+		file = file_in_slot(request, slot == SLOT_OF_CHOICE ? event->header.result : slot - 1);
 	if (file) {
 		append_opened(record, event, file);
 		append_inside(record, event, file);
+	} else {
+		presume_file(record);
 	}
 }
 

@@ -68,6 +68,17 @@ export class Capture {
     return { result, events: this.waiting(result.pid, names) };
   }
 
+  /** Runs `act`, then returns the events of all processes since. */
+  all(act: () => unknown, names: readonly string[] = []): CapturedEvent[] {
+    this.drain();
+    act();
+    const events: CapturedEvent[] = [];
+    this.#visit = (event) => events.push(this.#copy(event, names));
+    this.drain();
+    this.#visit = () => {};
+    return events;
+  }
+
   /** Shows every event besides, as the agent sees it. */
   watch(look: ((event: EventView) => void) | undefined): void {
     this.#watch = look;

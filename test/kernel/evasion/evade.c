@@ -71,8 +71,19 @@ static char *flipped;
 static const char *flip_texts[2];
 static atomic_int flip_stop;
 
+/* On processors of their own, else one would wait for the other. */
+static void pin(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void *flip(void *unused)
 {
+	pin(1);
 	for (unsigned i = 0; !flip_stop; i++)
 		strcpy(flipped, flip_texts[i & 1]);
 	return unused;
@@ -85,6 +96,7 @@ static char *start_flipping(const char *one, const char *other, pthread_t *threa
 	flip_texts[1] = other;
 	strcpy(flipped, one);
 	pthread_create(thread, NULL, flip, NULL);
+	pin(0);
 	return flipped;
 }
 
@@ -165,9 +177,11 @@ static long files(const char *way, char **argv)
 		/* unlink-flipped ONE OTHER TIMES: neither is there, so it goes on */
 		char *path = start_flipping(argv[0], argv[1], &thread);
 
-		for (int i = 0; i < atoi(argv[2]); i++)
+		for (int i = 0; i < atoi(argv[2]); i++) {
 			if (IS("unlink-flipped")) unlink(path);
 			else rename("/nowhere", path);
+			usleep(50);
+		}
 		flip_stop = 1;
 		pthread_join(thread, NULL);
 		return 0;

@@ -49,7 +49,7 @@ test('a path on a page that is given by its owner when the kernel asks, and writ
 for (const type of ['unlink', 'rename']) {
   test(`a path that another thread writes over during ${type} is flagged, and both texts are looked at`, () => {
     const [one, other] = [join(folder, 'absent-1'), join(folder, 'absent-2')];
-    const { found } = events(capture, type, [`${type}-flipped`, one, other, '30000'], ['shikra.evt.raced']);
+    const { found } = events(capture, type, [`${type}-flipped`, one, other, '3000'], ['shikra.evt.raced']);
     const raced = found.filter(({ fields }) => fields['shikra.evt.raced'] === true);
     assert.ok(raced.length > 0, `none of ${found.length} was flagged`);
     if (type === 'unlink')

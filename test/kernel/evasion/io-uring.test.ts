@@ -78,16 +78,29 @@ describe('what is submitted through io_uring is told as the call that it stands 
     capture.watch((view) => {
       if (view.typeName === 'openat' && view.path === path) marked = unreadableFields(view);
     });
-    const { fields } = event(capture, 'openat', ['uring-skip-success', 'openat', path], ['fd.name', 'evt.res']);
+    const { fields } = event(
+      capture,
+      'openat',
+      ['uring-skip-success', 'openat', path],
+      ['fd.name', 'fd.type', 'evt.res'],
+    );
     capture.watch(undefined);
-    assert.deepEqual(fields, { 'fd.name': path, 'evt.res': 'SUCCESS' });
-    assert.deepEqual(marked, ['evt.res']);
+    assert.deepEqual(fields, { 'fd.name': path, 'fd.type': 'file', 'evt.res': 'SUCCESS' });
+    assert.deepEqual(marked, ['evt.res', 'fd.name']);
   });
 
-  test('an open into a place of the ring that has no descriptor tells the path that was asked for', () => {
+  test('an open into a place of the ring that has no descriptor tells the file that was opened', () => {
     const link = join(folder, 'link');
-    const { fields } = event(capture, 'openat', ['uring', 'openat-direct', link], ['fd.name', 'fd.type', 'evt.res']);
-    assert.deepEqual(fields, { 'fd.name': link, 'fd.type': undefined, 'evt.res': 'SUCCESS' });
+    const names = ['fd.name', 'fd.nameraw', 'fd.type', 'fd.ino', 'evt.res'];
+    const found = event(capture, 'openat', ['uring', 'openat-direct', link], names);
+    assert.deepEqual(found.fields, {
+      'fd.name': join(folder, 'file'),
+      'fd.nameraw': link,
+      'fd.type': 'file',
+      'fd.ino': statSync(link).ino,
+      'evt.res': 'SUCCESS',
+    });
+    assert.equal(found.unreadable, 0);
   });
 
   const PATHS: readonly [type: string, args: string[], expected: Fields][] = [
