@@ -117,7 +117,7 @@ export const OVERVIEW: Dashboard = {
     row('What'),
     logs(
       'Latest detections',
-      'A line has all that is known of a detection in its details, with links to its rule and to what else its host did.',
+      'A line has all that is known of a detection in its details. With the data source of deploy/compose they lead to the page of its rule.',
       loki(SHOWN),
     ),
   ],
