@@ -14,7 +14,7 @@ import { EVENT_TYPE_NAMES, HEADER } from '../collector/sources/kernel/layout.ts'
 import { Memory } from '../collector/sources/kernel/memory.ts';
 import type { Process } from '../collector/sources/kernel/process.ts';
 import { KernelSource } from '../collector/sources/kernel/source.ts';
-import { COLLECTED_EVENT_TYPES } from '../collector/sources/kernel/system-calls.ts';
+import { allOf, COLLECTED_EVENT_TYPES } from '../collector/sources/kernel/system-calls.ts';
 import { Probe } from '../native/index.ts';
 import { bundledRulesPath, type CheckedRule, loadRules, readRuleFiles } from '../rules/index.ts';
 import type { LiteralValue, TypedCheck, TypedExpression } from '../rules/language/typed.ts';
@@ -64,7 +64,7 @@ P`;
 async function record(source: KernelSource): Promise<Map<Kind, Recorded[]>> {
   const found = new Map<Kind, Recorded[]>(Object.keys(MIX).map((kind) => [kind as Kind, []]));
   source.open(await Probe.load());
-  source.want(new Set(COLLECTED_EVENT_TYPES));
+  source.want(allOf(COLLECTED_EVENT_TYPES));
   source.start(
     ({ memory, at, process, typeName }) => {
       if (at < RING_HEADER_BYTES) return; // the one that wraps

@@ -134,7 +134,7 @@ export class Collector {
     after.inherit(before);
     try {
       // Until the swap the old rules need what they needed, from then on the new ones what they need.
-      if (this.#stopAt === undefined) this.#source.want(wantedBy(before).union(wantedBy(after)));
+      if (this.#stopAt === undefined) this.#source.want(wantedBy(before, after));
       this.#totals.add(before);
       this.#detector.engine = after;
       if (this.#stopAt === undefined) this.#source.want(wantedBy(after));

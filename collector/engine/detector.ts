@@ -4,10 +4,11 @@ import type { Detection } from '../detection/detection.ts';
 import { formatTime } from '../detection/time.ts';
 import type { ContainerTable } from '../event/container-table.ts';
 import type { EventView } from '../sources/kernel/event-view.ts';
+import { onFailedCall } from '../sources/kernel/failed-calls.ts';
 import type { FieldContext } from '../sources/kernel/fields/context.ts';
 import { Evidence, KernelFields, METADATA_FIELD } from '../sources/kernel/fields/index.ts';
 import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
-import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
+import { COLLECTED_EVENT_TYPES, type WantedEvents } from '../sources/kernel/system-calls.ts';
 import { type HeldOutcome, MISSING_REASONS, type MissingReason } from '../telemetry/collector-stats.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { HeldBack } from './held-back.ts';
@@ -72,8 +73,8 @@ export class Detector {
     return Engine.inSteps({ ...this.#engineOptions, rules });
   }
 
-  /** Event types that some rule can match. */
-  get wanted(): ReadonlySet<string> {
+  /** What the rules in force need of the kernel. */
+  get wanted(): WantedEvents {
     return wantedBy(this.engine);
   }
 
@@ -135,9 +136,13 @@ export class Detector {
   }
 }
 
-/** evt.type of the events that some rule of an engine can match. */
-export function wantedBy(engine: Engine<EventView>): ReadonlySet<string> {
-  return engine.wanted(EVENT_TYPE_NAMES);
+/** What the rules of some engines need of the kernel. */
+export function wantedBy(...engines: readonly Engine<EventView>[]): WantedEvents {
+  const types = EVENT_TYPE_NAMES.filter((name) => engines.some((engine) => engine.wants(name)));
+  const failed = types.filter((name) =>
+    engines.some(({ ruleset }) => ruleset.couldMatch(name, (check) => onFailedCall(check, name))),
+  );
+  return { types: new Set(types), failed: new Set(failed) };
 }
 
 /** Hands on what a container engine told. */

@@ -109,9 +109,9 @@ export class Engine<E extends SpelledEvent> {
     return this;
   }
 
-  /** evt.type of the events that some rule can match. */
-  wanted(eventTypeNames: readonly string[]): ReadonlySet<string> {
-    return new Set(eventTypeNames.filter((_, type) => this.#evaluators[type] !== undefined));
+  /** Whether some rule can match events of the type. */
+  wants(eventType: string): boolean {
+    return this.ruleset.evaluator(eventType) !== undefined;
   }
 
   /** The same work as {@link evaluate} without its effects, for events that did not happen. */

@@ -5,6 +5,7 @@ import { gathered } from '../engine/gathered.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
 import type { Probe } from '../sources/kernel/probe.ts';
 import { KernelSource, type KernelSourceOptions } from '../sources/kernel/source.ts';
+import { allOf } from '../sources/kernel/system-calls.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { RecordingSummary } from './header.ts';
@@ -87,7 +88,7 @@ export class Recording {
   start(probe: Probe): void {
     try {
       this.#source.open(probe);
-      this.#source.want(new Set(this.#options.eventTypes));
+      this.#source.want(allOf(this.#options.eventTypes));
       this.#recorder.begin(this.#source);
       this.#source.start(
         (event) => this.#recorder.event(event),

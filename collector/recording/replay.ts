@@ -87,7 +87,7 @@ export class Replay {
   /** Event types that the rules look at and that were not recorded. */
   get notRecorded(): string[] {
     const recorded = new Set(this.#reader.header.eventTypes);
-    return [...this.#detector.wanted].filter((name) => !recorded.has(name));
+    return [...this.#detector.wanted.types].filter((name) => !recorded.has(name));
   }
 
   get events(): number {

@@ -30,6 +30,5 @@ export function eventTypesFor(rules: readonly CheckedRule[]): readonly string[] 
     collected: COLLECTED_EVENT_TYPES,
     matching: 'all',
   });
-  const wanted = engine.wanted(EVENT_TYPE_NAMES);
-  return COLLECTED_EVENT_TYPES.filter((name) => wanted.has(name) || familyOf(name) === undefined);
+  return COLLECTED_EVENT_TYPES.filter((name) => engine.wants(name) || familyOf(name) === undefined);
 }

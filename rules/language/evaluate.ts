@@ -10,7 +10,7 @@ import { type OutputFormat, valueText } from './output.ts';
 import { type Problem, problemAt } from './problem.ts';
 import type { Subject } from './subject.ts';
 import { createTransformer } from './transform.ts';
-import type { TypedArgument, TypedExpression, TypedField } from './typed.ts';
+import type { TypedArgument, TypedCheck, TypedExpression, TypedField } from './typed.ts';
 
 /** Reads one field of an event. Must not change the event, nor call the rules. */
 export type FieldGetter<E> = (event: E) => FieldValue | undefined;
@@ -85,6 +85,11 @@ export interface Ruleset<E> {
   evaluator(eventType: string): Evaluator<E> | undefined;
   /** Undefined where {@link evaluator} is. */
   measurer(eventType: string): Measurer<E> | undefined;
+  /**
+   * Whether some condition could hold for an event of the type of which checks come to what `known` says. Never false for one that can.
+   * @param known undefined where the event decides
+   */
+  couldMatch(eventType: string, known: (check: TypedCheck) => boolean | undefined): boolean;
   /** Does in small steps what the first call of {@link evaluator} would do at once. */
   prepare(eventType: string): Generator<undefined, void>;
   /** What the source cannot give to the rules: each rule that is blind for it is named. */
@@ -148,6 +153,7 @@ export function compileRuleset<E>(
     matchesAnyType: conditions.some(({ eventTypes }) => eventTypes === undefined),
     evaluator: (eventType) => generated(eventType)?.evaluate,
     measurer: (eventType) => generated(eventType)?.measure,
+    couldMatch: (eventType, known) => foldFor(eventType, conditions, resolver, known).conditions.some(canHold),
     prepare,
     get warnings() {
       const known = new Set(knownEventTypes);
@@ -211,6 +217,27 @@ function keyText<E>(getters: readonly (FieldGetter<E> | undefined)[], event: E):
   return key;
 }
 
+/** The conditions of rules as they are for events of one type. */
+function foldFor<E>(
+  eventType: string,
+  rules: readonly Condition[],
+  resolver: FieldResolver<E>,
+  known?: (check: TypedCheck) => boolean | undefined,
+) {
+  const reader = createReader(resolver, eventType);
+  const isCollected = (check: TypedCheck) => sidesOf(check).every((side) => reader(side) !== undefined);
+  const fold = createFolder(eventType, isCollected, known);
+  const conditions = rules.map(
+    ({ eventTypes, condition }): TypedExpression =>
+      eventTypes?.has(eventType) === false ? { kind: 'constant', value: false } : fold(condition),
+  );
+  return { conditions, reader };
+}
+
+function canHold(condition: TypedExpression): boolean {
+  return condition.kind !== 'constant' || condition.value;
+}
+
 /** The evaluators of a rule set by what they are made from. Many event types mean the same to the rules: open and openat, execve and execveat. */
 interface SharedEvaluators<E> {
   readonly identities: Identities;
@@ -224,13 +251,8 @@ function* compileEvaluator<E>(
   { eventType, generation }: { eventType: string; generation: number },
   { identities, bySignature }: SharedEvaluators<E>,
 ): Generator<undefined, GeneratedEvaluator<E> | undefined> {
-  const reader = createReader(resolver, eventType);
-  const fold = createFolder(eventType, (check) => sidesOf(check).every((side) => reader(side) !== undefined));
-  const conditions = rules.map(
-    ({ eventTypes, condition }): TypedExpression =>
-      eventTypes?.has(eventType) === false ? { kind: 'constant', value: false } : fold(condition),
-  );
-  if (conditions.every((condition) => condition.kind === 'constant' && !condition.value)) return undefined;
+  const { conditions, reader } = foldFor(eventType, rules, resolver);
+  if (!conditions.some(canHold)) return undefined;
   yield;
   const { subjects = [] } = resolver;
   const coveredBy = (field: FieldReference) => subjects.map((subject) => subject.covers(field, eventType)).join();

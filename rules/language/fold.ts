@@ -8,15 +8,20 @@ const FALSE: TypedConstant = { kind: 'constant', value: false };
 /**
  * Simplifies a condition for events of one type: checks of the type become constants, checks of what the source does not collect become false.
  * @param isCollected whether the fields of a check are collected for events of the type
+ * @param known what a check comes to for all events in question; undefined where that depends
  */
-export function createFolder(eventType: string, isCollected: (check: TypedCheck) => boolean) {
-  const known = new Map<TypedExpression, TypedExpression>();
+export function createFolder(
+  eventType: string,
+  isCollected: (check: TypedCheck) => boolean,
+  known: (check: TypedCheck) => boolean | undefined = () => undefined,
+) {
+  const done = new Map<TypedExpression, TypedExpression>();
 
   function fold(expression: TypedExpression): TypedExpression {
-    const before = known.get(expression);
+    const before = done.get(expression);
     if (before !== undefined) return before;
     const folded = derive(expression);
-    known.set(expression, folded);
+    done.set(expression, folded);
     return folded;
   }
 
@@ -54,7 +59,10 @@ export function createFolder(eventType: string, isCollected: (check: TypedCheck)
 
   function foldCheck(check: TypedCheck): TypedExpression {
     if (namesEventType(check)) return createMatcher(check)(eventTypeValue(check, eventType)) ? TRUE : FALSE;
-    return isCollected(check) ? check : FALSE;
+    if (!isCollected(check)) return FALSE;
+    const value = known(check);
+    if (value === undefined) return check;
+    return value ? TRUE : FALSE;
   }
 
   return fold;

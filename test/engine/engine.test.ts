@@ -169,7 +169,10 @@ describe('compiled in steps', () => {
     let step = steps.next();
     for (; !step.done; count++) step = steps.next();
     assert.ok(count > 5);
-    assert.deepEqual(step.value.wanted(TYPES), new Engine(options).wanted(TYPES));
+    const [stepwise, atOnce] = [step.value, new Engine(options)].map((engine) =>
+      TYPES.filter((type) => engine.wants(type)),
+    );
+    assert.deepEqual(stepwise, atOnce);
   });
 });
 

@@ -5,7 +5,7 @@ import { truncatedFields } from '../../collector/sources/kernel/fields/gaps.ts';
 import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
 import { HEADER } from '../../collector/sources/kernel/layout.ts';
 import { KernelSource, type KernelSourceOptions } from '../../collector/sources/kernel/source.ts';
-import { COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
+import { allOf, COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
 import { Probe } from '../../native/index.ts';
 import { findField } from '../../rules/index.ts';
 
@@ -47,7 +47,7 @@ export class Capture {
   static async start(options: CaptureOptions = {}): Promise<Capture> {
     const capture = new Capture(options);
     capture.source.open(await Probe.load());
-    capture.source.want(new Set(options.eventTypes ?? COLLECTED_EVENT_TYPES));
+    capture.source.want(allOf(options.eventTypes ?? COLLECTED_EVENT_TYPES));
     capture.source.start(
       (event) => {
         capture.#visit(event);

@@ -7,7 +7,7 @@ import { Detector } from '../../collector/engine/detector.ts';
 import type { ContainerRequest } from '../../collector/event/container-table.ts';
 import { Recorder } from '../../collector/recording/recorder.ts';
 import { KernelSource } from '../../collector/sources/kernel/source.ts';
-import { COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
+import { allOf, COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
 import { Probe } from '../../native/index.ts';
 import { type CheckedRule, loadRules } from '../../rules/index.ts';
 
@@ -72,7 +72,7 @@ export class RecordedRun {
   static async start(options: RecordedRunOptions): Promise<RecordedRun> {
     const run = new RecordedRun(options);
     run.source.open(await Probe.load());
-    run.source.want(new Set(run.#wanted));
+    run.source.want(allOf(run.#wanted));
     run.#recorder.begin(run.source);
     run.source.start(
       (event) => {

@@ -10,7 +10,7 @@ import { unknownProcess } from './process.ts';
 import type { ProcessTable } from './process-table.ts';
 import { rehearse } from './rehearsal.ts';
 import { RingReader } from './ring-reader.ts';
-import { interestsFor } from './system-calls.ts';
+import { interestsFor, type WantedEvents } from './system-calls.ts';
 
 const MIB = 1024 * 1024;
 /** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
@@ -97,9 +97,9 @@ export class KernelSource {
     return this.#opened;
   }
 
-  /** Collects these event types from now on. @throws ShikraError PROBE_* */
-  want(eventTypes: ReadonlySet<string>): void {
-    this.#probe.want(interestsIn(eventTypes));
+  /** Collects these events from now on. @throws ShikraError PROBE_* */
+  want(wanted: WantedEvents): void {
+    this.#probe.want(interestsIn(wanted));
   }
 
   /**
@@ -230,7 +230,7 @@ export class KernelSource {
   }
 }
 
-function interestsIn(eventTypes: ReadonlySet<string>): { interests: Uint8Array; wantsCalls: boolean } {
-  const { interests, families } = interestsFor(eventTypes);
+function interestsIn(wanted: WantedEvents): { interests: Uint8Array; wantsCalls: boolean } {
+  const { interests, families } = interestsFor(wanted);
   return { interests, wantsCalls: families !== 0 };
 }

@@ -122,31 +122,46 @@ export function familyOf(eventType: string): Family | undefined {
 
 const I386_SOCKETCALL = 102;
 
-/** The probe's table of interests for the wanted event types, and the families that they need as a bit set. */
+/** What is wanted of the kernel. */
+export interface WantedEvents {
+  /** By the names of event types. */
+  readonly types: ReadonlySet<string>;
+  /** Of these, the ones whose calls are wanted when they fail, too. */
+  readonly failed: ReadonlySet<string>;
+}
+
+/** Every event of some types. */
+export function allOf(eventTypes: readonly string[]): WantedEvents {
+  const types = new Set(eventTypes);
+  return { types, failed: types };
+}
+
+/** The probe's table of interests for the wanted events, and the families that they need as a bit set. */
 export function interestsFor(
-  wanted: ReadonlySet<string>,
+  wanted: WantedEvents,
   arch: string = process.arch,
 ): { interests: Uint8Array; families: number } {
   const interests = new Uint8Array(CALL_TABLE_ROWS * SYSCALL_TABLE_ENTRIES * INTEREST.sizeBytes);
   const view = new DataView(interests.buffer);
   let families = 0;
-  const set = (table: string, number: number | undefined, type: number, family: number): void => {
+  const set = (table: string, number: number | undefined, type: number, family: number, failed = true): void => {
     if (number === undefined) return;
     const at = (CALL_TABLES.get(table)! * SYSCALL_TABLE_ENTRIES + number) * INTEREST.sizeBytes;
     view.setUint16(at + INTEREST.type, type, true);
     view.setUint8(at + INTEREST.family, family);
-    view.setUint8(at + INTEREST.failed, 1);
+    view.setUint8(at + INTEREST.failed, failed ? 1 : 0);
     families |= 1 << family;
   };
   for (const [name, call] of Object.entries(SYSTEM_CALLS)) {
-    if (!wanted.has(name)) continue;
+    if (!wanted.types.has(name)) continue;
+    const failed = wanted.failed.has(name);
     const type = EVENT_TYPES.get(name)!;
     const family = FAMILIES.get(call.family)!;
     set('io_uring', call.uring, type, family);
-    set('native', arch === 'arm64' ? call.arm64 : call.x64, type, family);
+    set('native', arch === 'arm64' ? call.arm64 : call.x64, type, family, failed);
     if (arch !== 'x64') continue;
-    set('native', call.x32, type, family);
-    set('compat', call.i386, type, family);
+    set('native', call.x32, type, family, failed);
+    set('compat', call.i386, type, family, failed);
     if (call.socketcall === undefined) continue;
     for (const number of call.socketcall) set('socketcall', number, type, family);
     set('compat', I386_SOCKETCALL, type, FAMILIES.get('socketcall')!);
