@@ -72,7 +72,8 @@ static const char *const family_programs[FAMILIES] = {
 /* Programs that a kernel may have no place for: without io_uring, or before Linux 6.5, which gave its tracepoints these names. */
 static const char *const operation_programs[] = { "complete_operation", "submit_operation" };
 static const char *const operation_names[] = { "btf_trace_io_uring_submit_req", "btf_trace_io_uring_complete", "io_kiocb", "io_open", "io_connect",
-	"io_unlink", "io_rename", "io_link", "io_mkdir", "io_socket", "io_rsrc_data", "io_rsrc_node", "io_file_table" };
+	"io_unlink", "io_rename", "io_link", "io_mkdir", "io_socket", "io_rsrc_data", "io_rsrc_node", "io_file_table", "io_sr_msg",
+	"io_async_msghdr" };
 
 /* libbpf's log goes through one callback for the whole process: each thread collects its own. */
 static _Thread_local char *log_buffer;

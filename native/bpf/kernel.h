@@ -170,12 +170,12 @@ struct unix_sock { struct unix_address *addr; struct sock *peer; };
 
 /* Operations of io_uring: each kind lies at the start of its request (the sources below io_uring/). */
 struct filename { const char *name; };
-struct io_cqe { __s32 res; };
+struct io_cqe { __s32 res; int fd; };
 struct io_rsrc_node { unsigned long file_ptr; };
 struct io_rsrc_data { unsigned int nr; struct io_rsrc_node **nodes; };
 struct io_file_table { struct io_rsrc_data data; };
 struct io_ring_ctx { struct io_file_table file_table; };
-struct io_kiocb { __u8 opcode; u64 flags; struct io_cqe cqe; struct io_ring_ctx *ctx; };
+struct io_kiocb { __u8 opcode; u64 flags; struct io_cqe cqe; struct io_ring_ctx *ctx; void *async_data; };
 struct open_how { u64 flags, mode; };
 struct io_open { int dfd; u32 file_slot; struct filename *filename; struct open_how how; };
 struct io_connect { struct file *file; void *addr; int addr_len; };
@@ -183,6 +183,10 @@ struct io_unlink { int dfd, flags; struct filename *filename; };
 struct io_rename { int old_dfd, new_dfd; struct filename *oldpath, *newpath; int flags; };
 struct io_link { int old_dfd, new_dfd; struct filename *oldpath, *newpath; int flags; };
 struct io_mkdir { int dfd; unsigned short mode; struct filename *filename; };
+struct io_sr_msg { struct file *file; unsigned int msg_flags; };
+struct iou_vec { unsigned int nr; };
+struct msghdr { void *msg_name; int msg_namelen; };
+struct io_async_msghdr { struct iou_vec vec; struct msghdr msg; };
 struct io_socket { int domain, type, protocol; };
 
 struct seq_file { int dummy__unused; };

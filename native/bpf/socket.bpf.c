@@ -15,6 +15,18 @@ struct sockaddr_any {
 	};
 };
 
+static __always_inline void fill_asked(struct socket_info *asked, const struct sockaddr_any *any)
+{
+	asked->family = any->family;
+	if (any->family == AF_INET) {
+		asked->remote_port = swap16(any->port);
+		__builtin_memcpy(asked->remote_address, any->v4, 4);
+	} else if (any->family == AF_INET6) {
+		asked->remote_port = swap16(any->port);
+		__builtin_memcpy(asked->remote_address, any->v6, 16);
+	}
+}
+
 /* What the caller asked for, from its own memory: all there is of a call that failed. */
 static __always_inline void read_asked(struct socket_info *asked, const void *address, __u32 length)
 {
@@ -23,14 +35,7 @@ static __always_inline void read_asked(struct socket_info *asked, const void *ad
 	/* constant sizes for the verifier: all of an IPv6 address, or what IPv4 and the family need */
 	if (length >= 24 ? bpf_probe_read_user(&any, 24, address) : length >= 8 ? bpf_probe_read_user(&any, 8, address) : bpf_probe_read_user(&any, 2, address))
 		return;
-	asked->family = any.family;
-	if (any.family == AF_INET) {
-		asked->remote_port = swap16(any.port);
-		__builtin_memcpy(asked->remote_address, any.v4, 4);
-	} else if (any.family == AF_INET6) {
-		asked->remote_port = swap16(any.port);
-		__builtin_memcpy(asked->remote_address, any.v6, 16);
-	}
+	fill_asked(asked, &any);
 }
 
 static __always_inline bool is_transfer(__u16 type)

@@ -6,8 +6,8 @@
  */
 
 enum { OPERATIONS_MAX = 256, OPERATION_BYTES = 8120 };
-/* IOSQE_CQE_SKIP_SUCCESS of linux/io_uring.h, which the request keeps at the same place: nobody is told of its success. */
-enum { REQ_CQE_SKIP = 1 << 6 };
+/* IOSQE_* of linux/io_uring.h, which the request keeps at the same places: no descriptor but a slot; nobody is told of its success. */
+enum { REQ_FIXED_FILE = 1 << 0, REQ_CQE_SKIP = 1 << 6 };
 
 struct operation { char record[OPERATION_BYTES]; };
 
@@ -148,6 +148,23 @@ static __always_inline void keep_paths(struct io_kiocb *request, struct task_str
 	record_keep(&record, request);
 }
 
+/*
+ * Where a datagram goes: the kernel has its own copy of the address since Linux 6.10, and a member of 6.15 tells of a layout in which it is
+ * certain to be there. Before that there is none to be had.
+ */
+static __always_inline void read_receiver(struct socket_event *event, struct io_kiocb *request)
+{
+	struct io_async_msghdr *message = BPF_CORE_READ(request, async_data);
+	struct sockaddr_any any = {};
+	const void *name;
+
+	if (!bpf_core_field_exists(((struct io_async_msghdr *)0)->vec) || !message)
+		return;
+	name = BPF_CORE_READ(message, msg.msg_name);
+	if (name && BPF_CORE_READ(message, msg.msg_namelen) >= 2 && !bpf_probe_read_kernel(&any, 24, name))
+		fill_asked(&event->asked, &any);
+}
+
 static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 {
 	struct socket_event *event;
@@ -157,7 +174,7 @@ static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 		return;
 	event = (void *)record.header;
 	event->header.abi = ABI_IO_URING;
-	event->fd = -1;
+	event->fd = (type == EVENT_CONNECT || is_transfer(type)) && !(request->flags & REQ_FIXED_FILE) ? request->cqe.fd : -1;
 	event->argument = 0;
 	no_addresses(event);
 	if (type == EVENT_SOCKET) {
@@ -170,6 +187,9 @@ static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 		struct io_connect *connect = (void *)request;
 
 		read_asked(&event->asked, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len));
+	} else if (is_transfer(type)) {
+		event->argument = BPF_CORE_READ((struct io_sr_msg *)request, msg_flags);
+		read_receiver(event, request);
 	}
 	record_keep(&record, request);
 }
@@ -237,7 +257,8 @@ static __always_inline void end_socket(struct record *record, struct io_kiocb *r
 	struct socket_event *event = (void *)record->header;
 	struct file *file;
 
-	if (event->header.type == EVENT_CONNECT) {
+	/* what acts on a socket has it in the request, be it in a slot or behind a descriptor */
+	if (event->header.type == EVENT_CONNECT || is_transfer(event->header.type)) {
 		file = BPF_CORE_READ((struct io_connect *)request, file);
 	} else {
 		event->fd = event->header.result < 0 ? -1 : event->header.result;

@@ -13,14 +13,14 @@ interface SystemCall {
   /** First argument of socketcall, by which 32-bit programs may make socket calls (linux/net.h); send and recv are sendto and recvfrom without an address. */
   readonly socketcall?: readonly number[];
   /** Operations of io_uring that do the same (IORING_OP_* of linux/io_uring.h): told as this call. */
-  readonly uring?: number;
+  readonly uring?: readonly number[];
 }
 
 /** What the probe can collect at the exit of a system call, by evt.type. Executions, forks and exits have hooks of their own. */
 const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   open: { family: 'open', x64: 2, i386: 5 },
-  openat: { family: 'open', x64: 257, arm64: 56, i386: 295, uring: 18 },
-  openat2: { family: 'open', x64: 437, arm64: 437, i386: 437, uring: 28 },
+  openat: { family: 'open', x64: 257, arm64: 56, i386: 295, uring: [18] },
+  openat2: { family: 'open', x64: 437, arm64: 437, i386: 437, uring: [28] },
   creat: { family: 'open', x64: 85, i386: 8 },
   open_by_handle_at: { family: 'open', x64: 304, arm64: 265, i386: 342 },
   chmod: { family: 'path', x64: 90, i386: 15 },
@@ -28,17 +28,17 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   fchmodat2: { family: 'path', x64: 452, arm64: 452, i386: 452 },
   truncate: { family: 'path', x64: 76, arm64: 45, i386: 92 },
   unlink: { family: 'path', x64: 87, i386: 10 },
-  unlinkat: { family: 'path', x64: 263, arm64: 35, i386: 301, uring: 36 },
+  unlinkat: { family: 'path', x64: 263, arm64: 35, i386: 301, uring: [36] },
   rmdir: { family: 'path', x64: 84, i386: 40 },
   rename: { family: 'path', x64: 82, i386: 38 },
   renameat: { family: 'path', x64: 264, arm64: 38, i386: 302 },
-  renameat2: { family: 'path', x64: 316, arm64: 276, i386: 353, uring: 35 },
+  renameat2: { family: 'path', x64: 316, arm64: 276, i386: 353, uring: [35] },
   link: { family: 'path', x64: 86, i386: 9 },
-  linkat: { family: 'path', x64: 265, arm64: 37, i386: 303, uring: 39 },
+  linkat: { family: 'path', x64: 265, arm64: 37, i386: 303, uring: [39] },
   symlink: { family: 'path', x64: 88, i386: 83 },
-  symlinkat: { family: 'path', x64: 266, arm64: 36, i386: 304, uring: 38 },
+  symlinkat: { family: 'path', x64: 266, arm64: 36, i386: 304, uring: [38] },
   mkdir: { family: 'path', x64: 83, i386: 39 },
-  mkdirat: { family: 'path', x64: 258, arm64: 34, i386: 296, uring: 37 },
+  mkdirat: { family: 'path', x64: 258, arm64: 34, i386: 296, uring: [37] },
   mknod: { family: 'path', x64: 133, i386: 14 },
   mknodat: { family: 'path', x64: 259, arm64: 33, i386: 297 },
   chown: { family: 'path', x64: 92, i386: 212 },
@@ -61,14 +61,14 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   dup3: { family: 'descriptor', x64: 292, arm64: 24, i386: 330 },
   finit_module: { family: 'descriptor', x64: 313, arm64: 273, i386: 350 },
   setns: { family: 'descriptor', x64: 308, arm64: 268, i386: 346 },
-  socket: { family: 'socket', x64: 41, arm64: 198, i386: 359, socketcall: [1], uring: 45 },
+  socket: { family: 'socket', x64: 41, arm64: 198, i386: 359, socketcall: [1], uring: [45] },
   bind: { family: 'socket', x64: 49, arm64: 200, i386: 361, socketcall: [2] },
-  connect: { family: 'socket', x64: 42, arm64: 203, i386: 362, uring: 16, socketcall: [3] },
+  connect: { family: 'socket', x64: 42, arm64: 203, i386: 362, uring: [16], socketcall: [3] },
   listen: { family: 'socket', x64: 50, arm64: 201, i386: 363, socketcall: [4] },
   accept: { family: 'socket', x64: 43, arm64: 202, socketcall: [5] },
-  accept4: { family: 'socket', x64: 288, arm64: 242, i386: 364, socketcall: [18], uring: 13 },
-  sendto: { family: 'socket', x64: 44, arm64: 206, i386: 369, socketcall: [11, 9] },
-  sendmsg: { family: 'socket', x64: 46, arm64: 211, i386: 370, x32: 518, socketcall: [16] },
+  accept4: { family: 'socket', x64: 288, arm64: 242, i386: 364, socketcall: [18], uring: [13] },
+  sendto: { family: 'socket', x64: 44, arm64: 206, i386: 369, socketcall: [11, 9], uring: [26, 47] },
+  sendmsg: { family: 'socket', x64: 46, arm64: 211, i386: 370, x32: 518, socketcall: [16], uring: [9, 48] },
   sendmmsg: { family: 'socket', x64: 307, arm64: 269, i386: 345, x32: 538, socketcall: [20] },
   recvfrom: { family: 'socket', x64: 45, arm64: 207, i386: 371, x32: 517, socketcall: [12, 10] },
   recvmsg: { family: 'socket', x64: 47, arm64: 212, i386: 372, x32: 519, socketcall: [17] },
@@ -157,7 +157,7 @@ export function interestsFor(
     const failed = wanted.failed.has(name);
     const type = EVENT_TYPES.get(name)!;
     const family = FAMILIES.get(call.family)!;
-    set('io_uring', call.uring, type, family);
+    for (const operation of call.uring ?? []) set('io_uring', operation, type, family);
     set('native', arch === 'arm64' ? call.arm64 : call.x64, type, family, failed);
     if (arch !== 'x64') continue;
     set('native', call.x32, type, family, failed);

@@ -128,14 +128,50 @@ describe('what is submitted through io_uring is told as the call that it stands 
   test('a socket that is made and connected there is told with its addresses', () => {
     const made = event(capture, 'socket', ['uring', 'socket', ''], ['evt.arg.domain', 'fd.num', 'evt.res']);
     assert.deepEqual(made.fields, { 'evt.arg.domain': 'AF_INET', 'fd.num': made.result, 'evt.res': 'SUCCESS' });
-    const names = ['fd.sip', 'fd.sport', 'fd.l4proto', 'fd.type', 'evt.res'];
+    const names = ['fd.sip', 'fd.sport', 'fd.l4proto', 'fd.type', 'fd.num', 'evt.res'];
     const { fields } = event(capture, 'connect', ['uring', 'connect', '1'], names);
     assert.deepEqual(fields, {
       'fd.sip': '127.0.0.1',
       'fd.sport': 1,
       'fd.l4proto': 'tcp',
       'fd.type': 'ipv4',
+      'fd.num': 4,
       'evt.res': 'ECONNREFUSED',
+    });
+  });
+
+  for (const type of ['sendto', 'sendmsg']) {
+    test(`a datagram that is sent there (${type}) is told with its receiver`, () => {
+      const names = [
+        'fd.sip',
+        'fd.sport',
+        'fd.l4proto',
+        'fd.name_changed',
+        'fd.connected',
+        'evt.rawres',
+        'shikra.evt.abi',
+      ];
+      assert.deepEqual(event(capture, type, ['uring', type, '9'], names).fields, {
+        'fd.sip': '127.0.0.1',
+        'fd.sport': 9,
+        'fd.l4proto': 'udp',
+        'fd.name_changed': true,
+        'fd.connected': false,
+        'evt.rawres': 7,
+        'shikra.evt.abi': 'io_uring',
+      });
+    });
+  }
+
+  test('a connection that is accepted there is told with both sides', () => {
+    const names = ['fd.cip', 'fd.sip', 'fd.is_server', 'fd.connected', 'fd.num'];
+    const { fields, result } = event(capture, 'accept4', ['uring', 'accept4', ''], names);
+    assert.deepEqual(fields, {
+      'fd.cip': '127.0.0.1',
+      'fd.sip': '127.0.0.1',
+      'fd.is_server': true,
+      'fd.connected': true,
+      'fd.num': result,
     });
   });
 

@@ -45,6 +45,31 @@ static int ring_fill(struct io_uring_sqe *sqe, char **argv)
 		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
 		sqe->addr = (unsigned long)&address;
 		sqe->off = sizeof(address);
+	} else if (!strcmp(operation, "sendto") || !strcmp(operation, "sendmsg")) {
+		static struct iovec part = { "payload", 7 };
+		static struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &part, .msg_iovlen = 1 };
+
+		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		sqe->opcode = operation[4] == 't' ? IORING_OP_SEND : IORING_OP_SENDMSG;
+		sqe->fd = socket(AF_INET, SOCK_DGRAM, 0);
+		sqe->addr = operation[4] == 't' ? (unsigned long)"payload" : (unsigned long)&message;
+		sqe->len = operation[4] == 't' ? 7 : 1;
+		if (operation[4] == 't') {
+			sqe->off = (unsigned long)&address;
+			/* addr_len, newer than some headers */
+			*(unsigned short *)&sqe->file_index = sizeof(address);
+		}
+	} else if (!strcmp(operation, "accept4")) {
+		socklen_t length = sizeof(address);
+
+		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		sqe->opcode = IORING_OP_ACCEPT;
+		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
+		sqe->addr = 0;
+		bind(sqe->fd, (void *)&address, sizeof(address));
+		listen(sqe->fd, 1);
+		getsockname(sqe->fd, (void *)&address, &length);
+		if (connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, length)) return -1;
 	} else {
 		return -1;
 	}
