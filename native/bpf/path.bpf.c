@@ -56,13 +56,13 @@ struct noted {
 	__u32 length, length2;
 	char path[NOTED_PATH_MAX_BYTES + 16], path2[NOTED_PATH_MAX_BYTES + 16];
 };
-enum { NOTED_MAX = 4096, NOT_NOTED = 0xffffffff };
+enum { NOT_NOTED = 0xffffffff };
 
+/* Of each task that ever makes such a call, until it ends: of a failed call that nobody wants the end is not looked at. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, NOTED_MAX);
-	__type(key, __u32);
+	__type(key, int);
 	__type(value, struct noted);
 } noted_paths SEC(".maps");
 
@@ -84,10 +84,8 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(note_paths, struct pt_regs *regs, long id)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 cpu = bpf_get_smp_processor_id(), tid = task->pid;
 	const struct path_shape *shape;
 	struct interest *interest;
-	struct scratch *scratch;
 	struct noted *noted;
 	struct syscall call;
 
@@ -95,15 +93,12 @@ int BPF_PROG(note_paths, struct pt_regs *regs, long id)
 	if (!interest || interest->family != FAMILY_PATH || interest->type >= EVENT_TYPES)
 		return 0;
 	shape = &shapes[interest->type];
-	scratch = bpf_map_lookup_elem(&scratches, &cpu);
-	if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1))
+	noted = bpf_task_storage_get(&noted_paths, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!noted)
 		return 0;
 	syscall_arguments(&call, regs);
-	noted = (void *)scratch->path;
 	noted->length = note_path(noted->path, (void *)argument_at(&call, shape->path));
 	noted->length2 = shape->path2 == NO_ARGUMENT ? NOT_NOTED : note_path(noted->path2, (void *)argument_at(&call, shape->path2));
-	bpf_map_update_elem(&noted_paths, &tid, noted, BPF_ANY);
-	scratch->busy = 0;
 	return 0;
 }
 
@@ -132,15 +127,16 @@ static __always_inline void append_if_changed(struct record *record, struct str_
 		append_kernel_string(record, ref, 4, before);
 }
 
-static __always_inline void append_noted(struct record *record, struct path_event *event, __u32 tid)
+static __always_inline void append_noted(struct record *record, struct path_event *event, struct task_struct *task)
 {
-	struct noted *noted = bpf_map_lookup_elem(&noted_paths, &tid);
+	struct noted *noted = bpf_task_storage_get(&noted_paths, task, NULL, 0);
 
 	if (!noted)
 		return;
 	append_if_changed(record, &event->path_before, &event->path_raw, noted->path, noted->length);
 	append_if_changed(record, &event->path_before2, &event->path_raw2, noted->path2, noted->length2);
-	bpf_map_delete_elem(&noted_paths, &tid);
+	noted->length = NOT_NOTED;
+	noted->length2 = NOT_NOTED;
 }
 
 static __always_inline __s32 directory_argument(const struct syscall *call, __u8 position)
@@ -207,7 +203,7 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 		append_user_string(&record, &event->directory2, 3, (void *)call.arguments[2]);
 	else if (type == EVENT_CHROOT && !result)
 		append_new_root(&record, &event->directory2, 3, task);
-	append_noted(&record, event, task->pid);
+	append_noted(&record, event, task);
 	record_submit(&record);
 	return 0;
 }
