@@ -188,7 +188,8 @@ export class ProcessTable {
 
   #heal(pid: number, startTimeNs: number, execId: number): Process {
     this.counts.missed++;
-    if (this.#healsLeft > 0) {
+    // The idle task is no process, and asking for 0 would be asking for all.
+    if (this.#healsLeft > 0 && pid !== 0) {
       this.#healsLeft--;
       const healed = this.#readOne(pid);
       if (healed !== undefined && healed.startTimeNs === startTimeNs) {
