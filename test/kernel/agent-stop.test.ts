@@ -31,7 +31,7 @@ async function silentEndpoint(t: TestContext): Promise<string> {
 
 async function stopped(agent: Command): Promise<void> {
   const links = heldLinks(agent.pid);
-  assert.equal(links.length, 4);
+  assert.ok(links.length >= 4, `${links.length} links`);
   const started = performance.now();
   agent.child.kill('SIGTERM');
   assert.equal(await agent.ended(), 0, agent.stderr);
@@ -148,7 +148,7 @@ for (const [title, crash] of Object.entries(CRASHES))
     const nodeOptions = ['--max-old-space-size=128', '--import', join(folder, 'crash.mjs')];
     const agent = await new Command(t, ['run', '-c', config], { nodeOptions }).ready();
     const links = heldLinks(agent.pid);
-    assert.equal(links.length, 4);
+    assert.ok(links.length >= 4, `${links.length} links`);
     writeFileSync(join(folder, 'shikra-stop'), '');
     await agent.until('a detection', () => agent.detections.length > 0);
 
