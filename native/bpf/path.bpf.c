@@ -102,29 +102,47 @@ int BPF_PROG(note_paths, struct pt_regs *regs, long id)
 	return 0;
 }
 
-/* Appends what was noted if it is not what the record has. */
-static __always_inline void append_if_changed(struct record *record, struct str_ref *ref, const struct str_ref *now, const char *before, __u32 length)
-{
-	const __u64 *other = (void *)record->scratch->record + (now->offset & (RECORD_STRINGS_BYTES - 1));
-	const __u64 *words = (void *)before;
-	__u32 compared = now->length < NOTED_PATH_MAX_BYTES ? now->length : NOTED_PATH_MAX_BYTES - 1;
-	bool same = length == compared;
+struct comparison { const char *before; const char *now; bool differs; };
 
+static long compare_word(__u32 index, struct comparison *comparison)
+{
+	__u32 at = index * 8 & 2047;
+
+	if (at > NOTED_PATH_MAX_BYTES - 8)
+		return 1;
+	comparison->differs = *(const __u64 *)(comparison->before + at) != *(const __u64 *)(comparison->now + at);
+	return comparison->differs;
+}
+
+/*
+ * Whether the first or second noted path is another than the string of the record. A global function: the verifier looks at it once, and
+ * not at each way through it for each way that leads to it.
+ */
+__noinline int noted_differs(const struct noted *noted, const struct scratch *scratch, __u32 second, struct str_ref *now)
+{
+	struct comparison comparison = {};
+	__u32 length, compared;
+
+	if (!noted || !scratch || !now)
+		return 0;
+	length = second ? noted->length2 : noted->length;
+	compared = now->length < NOTED_PATH_MAX_BYTES ? now->length : NOTED_PATH_MAX_BYTES - 1;
 	if (length > NOTED_PATH_MAX_BYTES)
-		return;
-	for (__u32 i = 0; same && i < NOTED_PATH_MAX_BYTES / 8; i++) {
-		if (i * 8 + 8 > length)
-			break;
-		same = words[i] == other[i];
-	}
-	if (same && length % 8) {
-		__u32 last = length / 8 & 255;
+		return 0;
+	if (length != compared)
+		return 1;
+	comparison.before = second ? noted->path2 : noted->path;
+	comparison.now = scratch->record + (now->offset & (RECORD_STRINGS_BYTES - 1));
+	bpf_loop(length / 8, compare_word, &comparison, 0);
+	if (!comparison.differs && length % 8) {
+		__u32 at = length & 2040;
 		__u64 mask = (1ULL << length % 8 * 8) - 1;
 
-		same = last < NOTED_PATH_MAX_BYTES / 8 && (words[last] & mask) == (other[last] & mask);
+		if (at > NOTED_PATH_MAX_BYTES - 8)
+			return 1;
+		comparison.differs = (*(const __u64 *)(comparison.before + at) & mask) != (*(const __u64 *)(comparison.now + at) & mask);
 	}
-	if (!same)
-		append_kernel_string(record, ref, 4, before);
+	return comparison.differs;
 }
 
 static __always_inline void append_noted(struct record *record, struct path_event *event, struct task_struct *task)
@@ -133,8 +151,10 @@ static __always_inline void append_noted(struct record *record, struct path_even
 
 	if (!noted)
 		return;
-	append_if_changed(record, &event->path_before, &event->path_raw, noted->path, noted->length);
-	append_if_changed(record, &event->path_before2, &event->path_raw2, noted->path2, noted->length2);
+	if (noted_differs(noted, record->scratch, 0, &event->path_raw))
+		append_kernel_string(record, &event->path_before, 4, noted->path);
+	if (noted_differs(noted, record->scratch, 1, &event->path_raw2))
+		append_kernel_string(record, &event->path_before2, 4, noted->path2);
 	noted->length = NOT_NOTED;
 	noted->length2 = NOT_NOTED;
 }

@@ -102,26 +102,32 @@ static __always_inline bool read_message(struct message *message, const void *ad
 	return true;
 }
 
-struct transfer {
-	struct syscall *call;
-	struct task_struct *task;
+/* A call as the functions below get it. They are global: the verifier looks at each once, not at every way through it from every caller. */
+struct socket_call {
+	struct syscall call;
 	__s64 result;
 	__u64 messages; /* where the next struct msghdr stands; 0: the arguments are the message */
-	__u16 type;
+	__u32 type;
 };
 
 /* Tells of one message. Of recvfrom's and sendto's kin the arguments are the only one. */
-static __always_inline void submit_transfer(struct transfer *transfer)
+__noinline int submit_transfer(struct socket_call *transfer)
 {
-	struct syscall *call = transfer->call;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct message message = {};
 	struct socket_event *event;
 	struct record record;
-	__u64 bytes = transfer->result > 0 ? transfer->result : 0;
-	bool sends = transfer->type <= EVENT_SENDMMSG;
+	struct syscall *call;
+	__u64 bytes;
+	bool sends;
 
+	if (!transfer)
+		return 0;
+	call = &transfer->call;
+	bytes = transfer->result > 0 ? transfer->result : 0;
+	sends = transfer->type <= EVENT_SENDMMSG;
 	if (!record_begin(&record, sizeof(*event), transfer->type, CLASS_NETWORK, transfer->result))
-		return;
+		return 0;
 	event = (void *)record.header;
 	event->header.abi = call->abi;
 	event->fd = call->arguments[0];
@@ -142,47 +148,53 @@ static __always_inline void submit_transfer(struct transfer *transfer)
 		bytes = message.length;
 	if (message.name)
 		read_asked(&event->asked, (void *)message.name, message.name_bytes);
-	append_socket(&record, event, file_of(transfer->task, event->fd));
+	append_socket(&record, event, file_of(task, event->fd));
 	if (event->asked.family == AF_UNIX && message.name_bytes > 2) {
 		string_none(&event->unix_path);
 		append_user_unix_path(&record, &event->unix_path, (void *)message.name + 2, message.name_bytes - 2);
 	}
 	append_data(&record, event, (void *)message.base, bytes);
 	record_submit(&record);
-}
-
-static long submit_message(__u32 index, struct transfer *transfer)
-{
-	submit_transfer(transfer);
-	/* struct mmsghdr: a struct msghdr and a length */
-	transfer->messages += transfer->call->abi == ABI_COMPAT || transfer->call->abi == ABI_X32 ? 32 : 64;
 	return 0;
 }
 
-static __always_inline void collect_transfer(struct task_struct *task, struct syscall *call, __u16 type, __s64 result)
+static long submit_message(__u32 index, struct socket_call *transfer)
 {
-	struct transfer transfer = { .call = call, .task = task, .result = result, .type = type };
-
-	if (type != EVENT_SENDTO && type != EVENT_RECVFROM)
-		transfer.messages = call->arguments[1];
-	if ((type == EVENT_SENDMMSG || type == EVENT_RECVMMSG) && result > 0)
-		bpf_loop(result > MESSAGES_MAX ? MESSAGES_MAX : result, submit_message, &transfer, 0);
-	else
-		submit_transfer(&transfer);
+	submit_transfer(transfer);
+	/* struct mmsghdr: a struct msghdr and a length */
+	transfer->messages += transfer->call.abi == ABI_COMPAT || transfer->call.abi == ABI_X32 ? 32 : 64;
+	return 0;
 }
 
-static __always_inline void collect_socket_call(struct task_struct *task, struct syscall *call, __u16 type, __s64 result)
+static __always_inline void collect_transfer(struct socket_call *transfer)
 {
+	__u32 type = transfer->type;
+
+	if (type != EVENT_SENDTO && type != EVENT_RECVFROM)
+		transfer->messages = transfer->call.arguments[1];
+	if ((type == EVENT_SENDMMSG || type == EVENT_RECVMMSG) && transfer->result > 0)
+		bpf_loop(transfer->result > MESSAGES_MAX ? MESSAGES_MAX : transfer->result, submit_message, transfer, 0);
+	else
+		submit_transfer(transfer);
+}
+
+__noinline int submit_socket_call(struct socket_call *socket_call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct socket_event *event;
 	struct record record;
+	struct syscall *call;
 	bool returns_fd;
+	__s64 result;
+	__u32 type;
 
-	if (is_transfer(type)) {
-		collect_transfer(task, call, type, result);
-		return;
-	}
+	if (!socket_call)
+		return 0;
+	call = &socket_call->call;
+	result = socket_call->result;
+	type = socket_call->type;
 	if (!record_begin(&record, sizeof(*event), type, CLASS_NETWORK, result))
-		return;
+		return 0;
 	event = (void *)record.header;
 	event->header.abi = call->abi;
 	returns_fd = result >= 0 && (type == EVENT_SOCKET || type == EVENT_ACCEPT || type == EVENT_ACCEPT4);
@@ -203,18 +215,27 @@ static __always_inline void collect_socket_call(struct task_struct *task, struct
 	if (!event->unix_path.length && event->asked.family == AF_UNIX && type != EVENT_SOCKET && call->arguments[2] > 2)
 		append_user_unix_path(&record, &event->unix_path, (void *)call->arguments[1] + 2, call->arguments[2] - 2);
 	record_submit(&record);
+	return 0;
+}
+
+static __always_inline void collect_socket_call(struct socket_call *call)
+{
+	if (is_transfer(call->type))
+		collect_transfer(call);
+	else
+		submit_socket_call(call);
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(collect_socket, struct pt_regs *regs, long result)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct interest *interest;
-	struct syscall call;
+	struct socket_call call = { .result = result };
+	struct interest *interest = syscall_read(&call.call, regs, bpf_get_current_task_btf());
 
-	interest = syscall_read(&call, regs, task);
-	if (interest)
-		collect_socket_call(task, &call, interest->type, result);
+	if (!interest)
+		return 0;
+	call.type = interest->type;
+	collect_socket_call(&call);
 	return 0;
 }
 
@@ -222,21 +243,21 @@ int BPF_PROG(collect_socket, struct pt_regs *regs, long result)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(collect_socketcall, struct pt_regs *regs, long result)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct socket_call call = { .result = result };
 	struct interest *interest;
 	__u32 arguments[6] = {};
-	struct syscall call;
 
-	if (!syscall_read(&call, regs, task))
+	if (!syscall_read(&call.call, regs, bpf_get_current_task_btf()))
 		return 0;
-	interest = &interests[TABLE_SOCKETCALL][call.arguments[0] & (SYSCALL_TABLE_ENTRIES - 1)];
+	interest = &interests[TABLE_SOCKETCALL][call.call.arguments[0] & (SYSCALL_TABLE_ENTRIES - 1)];
 	if (!interest->type)
 		return 0;
 	/* as many as there may be: with fewer the last page may end before six */
-	if (bpf_probe_read_user(arguments, sizeof(arguments), (void *)call.arguments[1]))
-		bpf_probe_read_user(arguments, 12, (void *)call.arguments[1]);
+	if (bpf_probe_read_user(arguments, sizeof(arguments), (void *)call.call.arguments[1]))
+		bpf_probe_read_user(arguments, 12, (void *)call.call.arguments[1]);
 	for (int i = 0; i < 6; i++)
-		call.arguments[i] = arguments[i];
-	collect_socket_call(task, &call, interest->type, result);
+		call.call.arguments[i] = arguments[i];
+	call.type = interest->type;
+	collect_socket_call(&call);
 	return 0;
 }
