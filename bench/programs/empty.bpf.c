@@ -3,6 +3,12 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+SEC("tp_btf/sys_enter")
+int empty_sys_enter(void *context)
+{
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int empty_sys_exit(void *context)
 {
@@ -15,7 +21,7 @@ int empty_exec(void *context)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
+SEC("tp_btf/task_newtask")
 int empty_fork(void *context)
 {
 	return 0;
