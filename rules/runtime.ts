@@ -10,5 +10,6 @@ export {
   type Ruleset,
 } from './language/evaluate.ts';
 export type { Meter } from './language/generate.ts';
+export { globMatch } from './language/glob.ts';
 export { createState, type RuleState } from './language/memory.ts';
 export { type Subject, Verdicts } from './language/subject.ts';

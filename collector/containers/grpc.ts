@@ -138,7 +138,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text;
+    return text; // not encoded after all: the words are for people
   }
 }
 

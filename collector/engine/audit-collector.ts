@@ -76,7 +76,7 @@ export class AuditCollector {
   }
 
   /**
-   * Has the rules read in a thread that ends, and compiles them. Nothing else is started.
+   * Has the rules read aside, and compiles them. Nothing else is started.
    * @throws ShikraError RULES_INVALID with every mistake
    */
   static async load(options: AuditCollectorOptions, request: RulesRequest): Promise<AuditCollector> {

@@ -247,6 +247,7 @@ print(n)`;
     await once(loop, 'close');
     const opens = Number(printed);
     const detected = () => agent.detections.filter((alert) => alert.rule === 'Counted').length;
+    // If they do not all come, the numbers below say more than the time-out would.
     await until(`${opens} detections`, () => detected() >= opens, 20_000).catch(() => {});
     assert.equal(
       await metric(agent, 'shikra_events_dropped_total{reason="ring_full",class="file"}'),

@@ -68,6 +68,7 @@ export class AuditWebhook {
       this.#server.once('error', reject);
       this.#server.listen(port, host, resolve);
     });
+    // What goes wrong with one connection is told to its sender, and must not end the agent.
     this.#server.removeAllListeners('error').on('error', () => {});
   }
 

@@ -1,3 +1,4 @@
+import { globMatch } from '../../../../rules/runtime.ts';
 import type { FieldValue } from '../../../detection/detection.ts';
 import type { ContainerMetadata, ContainerMount, PodMetadata } from '../../../event/container-metadata.ts';
 import type { Container } from '../../../event/container-table.ts';
@@ -87,27 +88,12 @@ function mount(key: 'source' | 'destination', read: Of<ContainerMount>): Argumen
   return (argument) => {
     if (argument === undefined) return undefined;
     const number = /^\d+$/.test(argument) ? Number(argument) : undefined;
-    const pattern = globPattern(argument);
     return (event) => {
       const mounts = metadata(event)?.mounts;
-      const found = number === undefined ? mounts?.find((each) => pattern.test(each[key])) : mounts?.[number];
+      const found = number === undefined ? mounts?.find((each) => globMatch(argument, each[key])) : mounts?.[number];
       return found && read(found);
     };
   };
-}
-
-/** Stars cross slashes, as in Falco's `glob`. */
-function globPattern(glob: string): RegExp {
-  const source = glob
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-    .replace(/\[!/g, '[^');
-  try {
-    return new RegExp(`^${source}$`, 's');
-  } catch {
-    return new RegExp(`^${glob.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`);
-  }
 }
 
 function mountText({ source, destination, mode, writable, propagation }: ContainerMount): string {
