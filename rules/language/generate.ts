@@ -310,7 +310,10 @@ class CodeGenerator {
   #subjectOf(check: TypedCheck): number | undefined {
     const fields = sidesOf(check).flatMap(fieldsIn);
     const { subjects, eventType } = this.#subjects;
-    const found = subjects.findIndex((subject) => fields.every((field) => subject.covers(field.reference, eventType)));
+    const plain = check.left.kind === 'field' && check.right === undefined ? check : undefined;
+    const found = subjects.findIndex((subject) =>
+      fields.every((field) => subject.covers(field.reference, eventType, plain)),
+    );
     return found < 0 || fields.length === 0 ? undefined : found;
   }
 

@@ -1,13 +1,17 @@
 import type { FieldReference } from '../fields/catalogue.ts';
+import type { TypedCheck } from './typed.ts';
 
 /**
  * Something that many events share, such as a path or a program. Checks that ask for nothing but its fields have one answer for it,
  * whatever the event: they are decided once, and the answer is kept with it.
  */
 export interface Subject<E> {
-  /** True if the field's value follows from the subject alone, for events of the type. */
-  covers(field: FieldReference, eventType: string): boolean;
-  /** The answers kept with the event's subject; undefined if it is not one that comes again. */
+  /**
+   * True if the field's value follows from the subject alone, for events of the type.
+   * @param check if given, it is enough that what this check asks of the field does
+   */
+  covers(field: FieldReference, eventType: string, check?: TypedCheck): boolean;
+  /** The answers kept with the event's subject; undefined if it has none, or none that comes again. */
   verdicts(event: E): Verdicts | undefined;
 }
 

@@ -31,6 +31,8 @@ export class EventView {
   spelling = 0;
   /** As the caller wrote it. '' if there is none. */
   pathRaw = '';
+  /** The same with what is known of it. Of events that open something. */
+  written: CachedString = NO_STRING;
   /** The second path of rename and link, the target of symlink, made absolute (a symlink's target is left alone). */
   path2 = '';
   path2Raw = '';
@@ -135,6 +137,7 @@ export class EventView {
     this.path2 = '';
     this.path2Raw = '';
     this.pathRaw = written.text;
+    this.written = written;
     this.#addSpelling(resolved);
     if (written !== resolved && written.text !== '') this.#addWritten(written.text, resolved);
     this.#addSpelling(this.#cached(OPEN.path_inside));

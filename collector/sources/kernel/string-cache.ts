@@ -8,6 +8,7 @@ const SLOT_WORDS = 64;
 export class CachedString {
   readonly text: string;
   #verdicts: Verdicts | undefined;
+  #verdictsAsWritten: Verdicts | undefined;
   #directory: string | undefined;
   #filename: string | undefined;
 
@@ -15,10 +16,16 @@ export class CachedString {
     this.text = text;
   }
 
-  /** What rules decided about it. */
+  /** What rules decided about it as a path. */
   get verdicts(): Verdicts {
     this.#verdicts ??= new Verdicts();
     return this.#verdicts;
+  }
+
+  /** What they decided about it as a caller's spelling of a path. */
+  get verdictsAsWritten(): Verdicts {
+    this.#verdictsAsWritten ??= new Verdicts();
+    return this.#verdictsAsWritten;
   }
 
   get directory(): string {

@@ -1,6 +1,7 @@
-import type { FieldGetter, FieldReference, FieldResolver, Subject } from '../../../../rules/index.ts';
+import type { FieldGetter, FieldReference, FieldResolver, Subject, TypedCheck } from '../../../../rules/index.ts';
 import type { FieldValue } from '../../../detection/detection.ts';
 import type { EventView } from '../event-view.ts';
+import { OpenManners } from '../open-manners.ts';
 import { familyOf } from '../system-calls.ts';
 import { CONTAINER_FIELDS, labelEvidence } from './container-fields.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
@@ -10,6 +11,43 @@ import { truncatedFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
 
 const FIELDS: FieldTable = { ...EVENT_FIELDS, ...DESCRIPTOR_FIELDS, ...PROCESS_FIELDS, ...CONTAINER_FIELDS };
+
+/** What an event that opens something has of its manner. */
+const MANNER_FIELDS: ReadonlySet<string> = new Set([
+  'evt.is_open_read',
+  'evt.is_open_write',
+  'evt.is_open_create',
+  'evt.is_open_exec',
+  'evt.failed',
+  'evt.res',
+  'fd.type',
+  'fd.typechar',
+]);
+const MANNER_ARGUMENTS: ReadonlySet<string> = new Set(['flags', 'mode']);
+
+/** Whether it failed is part of the manner; which descriptor came of it is not. */
+function asksForFailure({ operator, values }: TypedCheck): boolean {
+  return (operator === '>=' || operator === '<') && values.length === 1 && Number(values[0]) === 0;
+}
+
+function mannerSubject(): Subject<EventView> {
+  const manners = new OpenManners();
+  return {
+    covers({ name, argument }, eventType, check) {
+      if (familyOf(eventType) !== 'open') return false;
+      if (name === 'evt.rawres') return check !== undefined && asksForFailure(check);
+      return MANNER_FIELDS.has(name) || (name === 'evt.arg' && MANNER_ARGUMENTS.has(argument ?? ''));
+    },
+    verdicts: (event) => manners.verdicts(event),
+  };
+}
+
+/** The path as the caller wrote it. */
+const WRITTEN: Subject<EventView> = {
+  covers: ({ name }, eventType) =>
+    familyOf(eventType) === 'open' && (name === 'fd.nameraw' || name === 'fs.path.nameraw'),
+  verdicts: (event) => (event.shape === 'open' ? event.written.verdictsAsWritten : undefined),
+};
 
 /** A path that an event is about comes again in other events: what rules ask of it alone has one answer. */
 const PATH: Subject<EventView> = {
@@ -46,7 +84,8 @@ const IMAGE_FIELDS: ReadonlySet<string> = new Set([
 
 /** Gives rules the fields of system call events. */
 export class KernelFields implements FieldResolver<EventView> {
-  readonly subjects = [PATH, IMAGE];
+  /** Those that narrow most, and cost least to know, first: what they rule out is not asked of a path that was never seen. */
+  readonly subjects = [mannerSubject(), IMAGE, WRITTEN, PATH];
   readonly #context: FieldContext;
   readonly #getters = new Map<string, Getter | undefined>();
 
