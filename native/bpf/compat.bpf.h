@@ -18,6 +18,9 @@ struct inode___old { struct timespec64 i_mtime, i_ctime; };
 /*
  * Linux 6.2 (a35b9af4ec2c) lets a program follow a pointer that it has read by plain loads, which the JIT guards: a tenth of the price of a
  * helper call. What system calls wait for is read by them. A kind of map that came with the same version (c4bcfb38a95e) tells of it.
+ *
+ * Pointers out of objects that the kernel vouches for (the current task, a hook's arguments) are read by it too: of each that is read by its name the
+ * verifier wants to know whether it can be vouched for as well, and goes through all types of the kernel for an answer (btf_nested_type_is_trusted of kernel/bpf/btf.c): milliseconds each time.
  */
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 enum bpf_map_type___new { BPF_MAP_TYPE_CGRP_STORAGE = 32 };

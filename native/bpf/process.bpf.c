@@ -142,7 +142,7 @@ enum { NR_CLONE3 = 435 };
  */
 static __always_inline __u16 exec_type(struct linux_binprm *bprm)
 {
-	return bpf_core_field_exists(bprm->fdpath) && bprm->fdpath ? EVENT_EXECVEAT : EVENT_EXECVE;
+	return bpf_core_field_exists(bprm->fdpath) && LOAD(linux_binprm, bprm, fdpath) ? EVENT_EXECVEAT : EVENT_EXECVE;
 }
 
 static __always_inline __u16 fork_type(struct task_struct *task)

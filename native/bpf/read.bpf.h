@@ -9,17 +9,17 @@
 /* The current task's file behind a descriptor, or NULL. */
 static __always_inline struct file *file_of(struct task_struct *task, __s64 fd)
 {
-	struct files_struct *files = task->files;
+	struct files_struct *files = LOAD(task_struct, task, files);
 	struct fdtable *fdt;
 	struct file **table;
 	struct file *file = NULL;
 
 	if (!files || fd < 0)
 		return NULL;
-	fdt = files->fdt;
-	if (fd >= fdt->max_fds)
+	fdt = LOAD(files_struct, files, fdt);
+	if (fd >= LOAD(fdtable, fdt, max_fds))
 		return NULL;
-	table = fdt->fd;
+	table = LOAD(fdtable, fdt, fd);
 	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd))
 		return NULL;
 	return file;

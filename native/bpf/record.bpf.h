@@ -80,17 +80,18 @@ struct record {
 
 static __always_inline void fill_header(struct event_header *header, struct task_struct *task, __u16 type, __u8 class, __s64 result)
 {
-	const struct cred *cred = task->cred;
+	const struct cred *cred = LOAD(task_struct, task, cred);
+	struct task_struct *leader = LOAD(task_struct, task, group_leader);
 
 	header->time_ns = bpf_ktime_get_boot_ns();
-	header->start_time_ns = task->group_leader->start_boottime;
+	header->start_time_ns = LOAD(task_struct, leader, start_boottime);
 	header->cgroup_id = 0;
 	header->result = result;
 	header->pid = task->tgid;
 	header->tid = task->pid;
 	header->exec_id = task->self_exec_id;
-	header->uid = cred->euid.val;
-	header->gid = cred->egid.val;
+	header->uid = LOAD(cred, cred, euid.val);
+	header->gid = LOAD(cred, cred, egid.val);
 	header->type = type;
 	header->abi = ABI_NATIVE;
 	header->class = class;
