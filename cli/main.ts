@@ -10,5 +10,13 @@ import { userCacheFolder } from '../collector/user-cache.ts';
 setFlagsFromString('--max-semi-space-size=1');
 enableCompileCache(userCacheFolder('compile-cache'));
 
+const parameters = process.argv.slice(2);
+// The agent's thread has the most to do before the first event: it begins before this one knows any option.
+if (startsAgent(parameters)) (await import('./agent-thread.ts')).beginAgentThread();
+
 const { runCommandLine } = await import('./command-line.ts');
-process.exitCode = await runCommandLine(process.argv.slice(2));
+process.exitCode = await runCommandLine(parameters);
+
+function startsAgent([command, ...options]: readonly string[]): boolean {
+  return command === 'run' && !options.some((option) => ['--dry-run', '--help', '-h'].includes(option));
+}

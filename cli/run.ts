@@ -1,14 +1,14 @@
 import type { Config } from '../collector/config/config.ts';
 import { formatProblem } from '../collector/config/problem.ts';
 import { logsPipelines } from '../collector/config/service.ts';
-import { CollectorThread } from '../collector/engine/thread.ts';
+import type { CollectorThread } from '../collector/engine/thread.ts';
+import { takeAgentThread } from './agent-thread.ts';
 import { whenStopped } from './stop-signals.ts';
 import { version } from './version.ts';
 
 /** `shikra run`: the agent, until a signal or its own end. @returns the exit code */
 export async function run(options: { readonly config?: string }): Promise<number> {
-  // First thing: the thread loads its code while this one loads its own and reads the configuration.
-  const thread = new CollectorThread();
+  const thread = takeAgentThread();
   const agent = await start(options.config, thread).catch(async (error: unknown) => {
     await thread.terminate();
     throw error;

@@ -93,7 +93,7 @@ async function compile(
   const rules = rulesOf(read);
   let started = performance.now();
   let longestPauseMillis = 0;
-  const steps = Engine.inSteps({ ...options, rules });
+  const steps = new Engine({ ...options, rules }).compile();
   for (;;) {
     const step = steps.next();
     const passed = performance.now() - started;

@@ -37,6 +37,8 @@ export class Collector {
   readonly #latency = new LatencyHistogram();
   #pending: Detection[] = [];
   #credit = CREDIT;
+  /** Compiled and warm: events can be looked at. */
+  #begun = false;
   #turnPlanned = false;
   readonly #stopped = Promise.withResolvers<void>();
   #stopAt: number | undefined;
@@ -67,7 +69,8 @@ export class Collector {
   }
 
   /**
-   * Has the rules read aside and compiles them while the probe is being loaded, then starts.
+   * Has the rules read aside, compiles them while the probe is being loaded, attaches it as soon as it is there, and goes on compiling if need be: what
+   * happens from then on waits in the rings.
    * @param loading the probe, which is the collector's from now on
    * @throws ShikraError RULES_INVALID with every mistake, or PROBE_*
    */
@@ -83,7 +86,10 @@ export class Collector {
       const read = decodeRules(await reading.bytes);
       if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
       const collector = new Collector(options, source, rulesOf(read), send);
+      const compiled = collector.#inTurns(collector.#detector.engine.compile(), []);
       source.open(await loading);
+      collector.#attach();
+      await compiled;
       collector.#begin(read.warnings);
       return collector;
     } catch (error) {
@@ -123,7 +129,7 @@ export class Collector {
   /** @param pauses how long the rings were left alone, in milliseconds; more are added */
   async #swap(read: Extract<ReadRules, { ok: true }>, pauses: number[]): Promise<ReloadOutcome> {
     const rules = await this.#inTurns(rulesInSteps(read), pauses);
-    const after = await this.#inTurns(this.#detector.compile(rules), pauses);
+    const after = await this.#inTurns(this.#detector.engineFor(rules).compile(), pauses);
     await this.#inTurns(
       this.#source.rehearse((event) => after.rehearse(event)),
       pauses,
@@ -170,13 +176,18 @@ export class Collector {
     return this.#stopped.promise;
   }
 
-  #begin(warnings: readonly string[]): void {
+  #attach(): void {
     this.#source.want(this.#detector.wanted);
-    for (const _ of this.#source.rehearse((event) => this.#detector.engine.rehearse(event)));
     this.#source.start(
       (event) => this.#detector.see(event),
-      () => this.#turn(),
+      () => this.#begun && this.#turn(),
     );
+  }
+
+  #begin(warnings: readonly string[]): void {
+    for (const _ of this.#source.rehearse((event) => this.#detector.engine.rehearse(event)));
+    this.#begun = true;
+    this.#planTurn();
     this.#ticker = setInterval(() => this.#source.tick(), TICK_MILLIS);
     this.#send({
       type: 'ready',

@@ -60,7 +60,7 @@ export class Detector {
       matching: options.matching,
       timeNs: (event) => event.u64(HEADER.time_ns),
     };
-    this.engine = new Engine({ ...this.#engineOptions, rules: options.rules });
+    this.engine = this.engineFor(options.rules);
     this.#heldBack = new HeldBack({
       ...options,
       engine: () => this.engine,
@@ -68,9 +68,9 @@ export class Detector {
     });
   }
 
-  /** Other rules, compiled in steps of a few milliseconds. They are in force when they are made {@link engine}. */
-  compile(rules: readonly CheckedRule[]): Generator<undefined, Engine<EventView>> {
-    return Engine.inSteps({ ...this.#engineOptions, rules });
+  /** For other rules, which are in force when it is made {@link engine}. */
+  engineFor(rules: readonly CheckedRule[]): Engine<EventView> {
+    return new Engine({ ...this.#engineOptions, rules });
   }
 
   /** What the rules in force need of the kernel. */

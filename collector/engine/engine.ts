@@ -56,8 +56,9 @@ export class Engine<E extends SpelledEvent> {
   readonly ruleset: Ruleset<E>;
   /** Detections by the rule's index. */
   readonly matches: Float64Array;
-  readonly #evaluators: (Evaluator<E> | undefined)[] = [];
-  readonly #measurers: (Measurer<E> | undefined)[] = [];
+  /** By the number of the event type. */
+  #evaluators: readonly (Evaluator<E> | undefined)[];
+  #measurers: readonly (Measurer<E> | undefined)[] = [];
   readonly #meter: Meter;
   readonly #untilMeasured = createIntervals();
   #leftUntilMeasured = MEASURE_EVERY;
@@ -66,8 +67,10 @@ export class Engine<E extends SpelledEvent> {
   readonly #all: boolean;
   readonly #hasMemory: boolean;
 
-  /** Compiles everything at once, unless {@link inSteps} does. */
-  constructor(options: EngineOptions<E>, compileLater = false) {
+  readonly #eventTypeNames: readonly string[];
+
+  /** Knows what it wants from now on; is compiled by the first event, or before by {@link compile}. */
+  constructor(options: EngineOptions<E>) {
     const { rules, resolver, collected, matching, timeNs = () => Date.now() * 1e6 } = options;
     this.ruleset = compileRuleset(rules, resolver, collected, { withMemory: true });
     const { entries, singleCount } = this.ruleset;
@@ -81,24 +84,26 @@ export class Engine<E extends SpelledEvent> {
     this.#timeNs = timeNs;
     this.#all = matching === 'all';
     this.#hasMemory = singleCount < this.ruleset.rules.length;
-    if (!compileLater) for (const _ of this.#compile(options.eventTypeNames));
+    this.#eventTypeNames = options.eventTypeNames;
+    this.#evaluators = options.eventTypeNames.map(() => (event, from) => {
+      for (const _ of this.compile());
+      return this.#evaluators[event.type]?.(event, from) ?? -1;
+    });
   }
 
-  /** The same in steps of a few milliseconds, for a thread that has events to look at in between. */
-  static *inSteps<E extends SpelledEvent>(options: EngineOptions<E>): Generator<undefined, Engine<E>> {
-    const engine = new Engine(options, true);
-    yield;
-    yield* engine.#compile(options.eventTypeNames);
-    return engine;
-  }
-
-  *#compile(eventTypeNames: readonly string[]): Generator<undefined, void> {
-    for (const name of eventTypeNames) {
+  /** Compiles in steps of a few milliseconds, for a thread that has other things to do in between. */
+  *compile(): Generator<undefined, this> {
+    const evaluators: (Evaluator<E> | undefined)[] = [];
+    const measurers: (Measurer<E> | undefined)[] = [];
+    for (const name of this.#eventTypeNames) {
       if (name !== '') yield* this.ruleset.prepare(name);
-      this.#evaluators.push(name === '' ? undefined : this.ruleset.evaluator(name));
-      this.#measurers.push(name === '' ? undefined : this.ruleset.measurer(name));
+      evaluators.push(name === '' ? undefined : this.ruleset.evaluator(name));
+      measurers.push(name === '' ? undefined : this.ruleset.measurer(name));
       yield;
     }
+    this.#evaluators = evaluators;
+    this.#measurers = measurers;
+    return this;
   }
 
   /** Goes on where the engine that it replaces was: rules over several events that mean the same keep what they remember. */
@@ -111,7 +116,7 @@ export class Engine<E extends SpelledEvent> {
 
   /** Whether some rule can match events of the type. */
   wants(eventType: string): boolean {
-    return this.ruleset.evaluator(eventType) !== undefined;
+    return this.ruleset.wants(eventType);
   }
 
   /** The same work as {@link evaluate} without its effects, for events that did not happen. */

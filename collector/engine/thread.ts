@@ -55,6 +55,16 @@ export class CollectorThread {
     return this.#ready.promise;
   }
 
+  /** The process may end while it runs. */
+  unref(): void {
+    this.#worker.unref();
+  }
+
+  /** The process goes on while it runs: so it is from the beginning. */
+  ref(): void {
+    this.#worker.ref();
+  }
+
   send(message: ToCollector): void {
     this.#worker.postMessage(message);
   }

@@ -81,7 +81,9 @@ export interface Ruleset<E> {
   readonly eventTypes: ReadonlySet<string>;
   /** Some rule restricts no event type. */
   readonly matchesAnyType: boolean;
-  /** Undefined if no rule can match events of this type: the source need not collect it. */
+  /** Whether some rule can match events of this type: else the source need not collect it. Takes a fraction of what the evaluator does. */
+  wants(eventType: string): boolean;
+  /** Undefined if no rule can match events of this type. */
   evaluator(eventType: string): Evaluator<E> | undefined;
   /** Undefined where {@link evaluator} is. */
   measurer(eventType: string): Measurer<E> | undefined;
@@ -135,9 +137,21 @@ export function compileRuleset<E>(
   const generation = generations++;
   const evaluators = new Map<string, GeneratedEvaluator<E> | undefined>();
   const shared: SharedEvaluators<E> = { identities: new Identities(), bySignature: new Map() };
+  const folded = new Map<string, FoldedConditions<E>>();
+  const foldedFor = (eventType: string) => {
+    let found = folded.get(eventType);
+    if (found === undefined) {
+      found = foldFor(eventType, conditions, resolver);
+      folded.set(eventType, found);
+    }
+    return found;
+  };
   function* prepare(eventType: string): Generator<undefined, void> {
     if (evaluators.has(eventType)) return;
-    evaluators.set(eventType, yield* compileEvaluator(conditions, resolver, { eventType, generation }, shared));
+    const parts = { ...foldedFor(eventType), resolver, eventType, generation };
+    yield;
+    evaluators.set(eventType, yield* compileEvaluator(parts, shared));
+    folded.delete(eventType); // it has served
   }
   const generated = (eventType: string) => {
     for (const _ of prepare(eventType));
@@ -151,6 +165,10 @@ export function compileRuleset<E>(
     count: 1,
     eventTypes: new Set(conditions.flatMap(({ eventTypes }) => (eventTypes === undefined ? [] : [...eventTypes]))),
     matchesAnyType: conditions.some(({ eventTypes }) => eventTypes === undefined),
+    wants: (eventType) =>
+      evaluators.has(eventType)
+        ? evaluators.get(eventType) !== undefined
+        : foldedFor(eventType).conditions.some(canHold),
     evaluator: (eventType) => generated(eventType)?.evaluate,
     measurer: (eventType) => generated(eventType)?.measure,
     couldMatch: (eventType, known) => foldFor(eventType, conditions, resolver, known).conditions.some(canHold),
@@ -217,13 +235,18 @@ function keyText<E>(getters: readonly (FieldGetter<E> | undefined)[], event: E):
   return key;
 }
 
+interface FoldedConditions<E> {
+  readonly conditions: readonly TypedExpression[];
+  readonly reader: (argument: TypedArgument) => FieldGetter<E> | undefined;
+}
+
 /** The conditions of rules as they are for events of one type. */
 function foldFor<E>(
   eventType: string,
   rules: readonly Condition[],
   resolver: FieldResolver<E>,
   known?: (check: TypedCheck) => boolean | undefined,
-) {
+): FoldedConditions<E> {
   const reader = createReader(resolver, eventType);
   const isCollected = (check: TypedCheck) => sidesOf(check).every((side) => reader(side) !== undefined);
   const fold = createFolder(eventType, isCollected, known);
@@ -245,15 +268,17 @@ interface SharedEvaluators<E> {
   readonly bySignature: Map<string, { readonly number: number; evaluator: GeneratedEvaluator<E> | undefined }>;
 }
 
+interface EvaluatorParts<E> extends FoldedConditions<E> {
+  readonly resolver: FieldResolver<E>;
+  readonly eventType: string;
+  readonly generation: number;
+}
+
 function* compileEvaluator<E>(
-  rules: readonly Condition[],
-  resolver: FieldResolver<E>,
-  { eventType, generation }: { eventType: string; generation: number },
+  { conditions, reader, resolver, eventType, generation }: EvaluatorParts<E>,
   { identities, bySignature }: SharedEvaluators<E>,
 ): Generator<undefined, GeneratedEvaluator<E> | undefined> {
-  const { conditions, reader } = foldFor(eventType, rules, resolver);
   if (!conditions.some(canHold)) return undefined;
-  yield;
   const { subjects = [] } = resolver;
   const coveredBy = (field: FieldReference) => subjects.map((subject) => subject.covers(field, eventType)).join();
   const signature = identities.signature(conditions, reader, coveredBy);

@@ -164,7 +164,7 @@ describe('compiled in steps', () => {
       matching: 'all',
       timeNs: (each: TestEvent) => each.timeNs,
     } as const;
-    const steps = Engine.inSteps(options);
+    const steps = new Engine(options).compile();
     let count = 0;
     let step = steps.next();
     for (; !step.done; count++) step = steps.next();
