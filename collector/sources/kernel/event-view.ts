@@ -106,6 +106,11 @@ export class EventView {
     return this.memory.i64(this.at + HEADER.result);
   }
 
+  /** Its number in {@link ABIS}: the convention that the call was made by. */
+  get abi(): number {
+    return this.memory.bytes[this.at + HEADER.abi]!;
+  }
+
   /** A string by the offset of its str_ref. */
   string(offset: number): string {
     return this.#cached(offset).text;

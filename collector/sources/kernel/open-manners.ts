@@ -6,7 +6,7 @@ const SLOT_BITS = 8;
 const KEY_WORDS = 4;
 
 /**
- * In what manner a file was opened: flags, mode, what kind of file it is, and success or the error. A machine opens its files in some ten manners, so what
+ * In what manner a file was opened: flags, mode, what kind of file it is, by which convention it was asked for, and success or the error. A machine opens its files in some ten manners, so what
  * rules decide about one comes again at once. Direct-mapped: a manner pushes out the one in its place.
  */
 export class OpenManners {
@@ -18,10 +18,10 @@ export class OpenManners {
     if (event.shape !== 'open') return undefined;
     const flags = event.i32(OPEN.flags);
     const mode = event.i32(OPEN.mode);
-    const kind = event.i32(OPEN.kind);
+    const kind = (event.i32(OPEN.kind) << 8) | event.abi;
     // A descriptor's number says nothing about how it was opened.
     const error = event.i32(HEADER.result + 4) < 0 ? event.i32(HEADER.result) : 0;
-    const slot = Math.imul(flags ^ (mode << 20) ^ (kind << 7) ^ (error << 12), 0x9e3779b1) >>> (32 - SLOT_BITS);
+    const slot = Math.imul(flags ^ (mode << 20) ^ (kind << 3) ^ (error << 12), 0x9e3779b1) >>> (32 - SLOT_BITS);
     const key = KEY_WORDS * slot;
     const keys = this.#keys;
     if (keys[key] !== flags || keys[key + 1] !== mode || keys[key + 2] !== kind || keys[key + 3] !== error) {

@@ -343,7 +343,7 @@ const ABI_NAMES = [...ABIS.keys()];
 
 /** How a call was made: by the machine's own convention mostly. */
 export function abiName(event: Parameters<Getter>[0]): string {
-  return ABI_NAMES[event.memory.bytes[event.at + HEADER.abi]!]!;
+  return ABI_NAMES[event.abi]!;
 }
 
 /** Fields that are read in another way for each event type. */

@@ -22,6 +22,7 @@ const MANNER_FIELDS: ReadonlySet<string> = new Set([
   'evt.res',
   'fd.type',
   'fd.typechar',
+  'shikra.evt.abi',
 ]);
 const MANNER_ARGUMENTS: ReadonlySet<string> = new Set(['flags', 'mode']);
 
