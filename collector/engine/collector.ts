@@ -10,7 +10,7 @@ import type { Probe } from '../sources/kernel/probe.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
-import { type DetectionStamp, Detector, wantedBy } from './detector.ts';
+import { type DetectionStamp, Detector, wantedBy, wantedInSteps } from './detector.ts';
 import { gathered } from './gathered.ts';
 import { LatencyHistogram } from './latency.ts';
 import { decodeRules, readRulesAside, rulesInSteps, rulesOf } from './load-aside.ts';
@@ -130,6 +130,7 @@ export class Collector {
   async #swap(read: Extract<ReadRules, { ok: true }>, pauses: number[]): Promise<ReloadOutcome> {
     const rules = await this.#inTurns(rulesInSteps(read), pauses);
     const after = await this.#inTurns(this.#detector.engineFor(rules).compile(), pauses);
+    await this.#inTurns(wantedInSteps(after), pauses);
     await this.#inTurns(
       this.#source.rehearse((event) => after.rehearse(event)),
       pauses,

@@ -136,13 +136,32 @@ export class Detector {
   }
 }
 
+const wantedByEngine = new WeakMap<Engine<EventView>, WantedEvents>();
+
 /** What the rules of some engines need of the kernel. */
 export function wantedBy(...engines: readonly Engine<EventView>[]): WantedEvents {
-  const types = EVENT_TYPE_NAMES.filter((name) => engines.some((engine) => engine.wants(name)));
-  const failed = types.filter((name) =>
-    engines.some(({ ruleset }) => ruleset.couldMatch(name, (check) => onFailedCall(check, name))),
-  );
-  return { types: new Set(types), failed: new Set(failed) };
+  const wanted = engines.map((engine) => {
+    for (const _ of wantedInSteps(engine));
+    return wantedByEngine.get(engine)!;
+  });
+  return {
+    types: new Set(wanted.flatMap(({ types }) => [...types])),
+    failed: new Set(wanted.flatMap(({ failed }) => [...failed])),
+  };
+}
+
+/** Finds it out beforehand in small steps, for a thread that has events to look at in between. */
+export function* wantedInSteps(engine: Engine<EventView>): Generator<undefined, void> {
+  if (wantedByEngine.has(engine)) return;
+  const types = new Set<string>();
+  const failed = new Set<string>();
+  for (const name of EVENT_TYPE_NAMES) {
+    if (!engine.wants(name)) continue;
+    types.add(name);
+    if (engine.ruleset.couldMatch(name, (check) => onFailedCall(check, name))) failed.add(name);
+    yield;
+  }
+  wantedByEngine.set(engine, { types, failed });
 }
 
 /** Hands on what a container engine told. */

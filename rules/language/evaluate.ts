@@ -281,7 +281,7 @@ function* compileEvaluator<E>(
   if (!conditions.some(canHold)) return undefined;
   const { subjects = [] } = resolver;
   const coveredBy = (field: FieldReference) => subjects.map((subject) => subject.covers(field, eventType)).join();
-  const signature = identities.signature(conditions, reader, coveredBy);
+  const signature = yield* identities.signature(conditions, reader, coveredBy);
   const known = bySignature.get(signature);
   if (known?.evaluator !== undefined) return known.evaluator;
   const place = known ?? { number: bySignature.size, evaluator: undefined };

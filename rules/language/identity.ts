@@ -8,6 +8,9 @@ interface Identity {
   readonly fields: ReadonlyMap<string, TypedField>;
 }
 
+/** Some milliseconds' worth, the first time. */
+const CONDITIONS_AT_ONCE = 20;
+
 /** Tells equal conditions from different ones, across the event types of a rule set. */
 export class Identities {
   readonly #byExpression = new Map<TypedExpression, Identity>();
@@ -15,21 +18,22 @@ export class Identities {
   readonly #functions = new Map<unknown, number>();
 
   /**
-   * One text for all that an evaluator of some conditions is made from. Event types with the same text can share it.
+   * One text for all that an evaluator of some conditions is made from. Event types with the same text can share it. Stops after every few conditions.
    * @param readerOf the function that reads a field for the event type
    * @param coveredBy which subjects the field follows from, for the event type
    */
-  signature(
+  *signature(
     conditions: readonly TypedExpression[],
     readerOf: (field: TypedField) => unknown,
     coveredBy: (reference: FieldReference) => string,
-  ): string {
+  ): Generator<undefined, string> {
     const fields = new Map<string, TypedField>();
-    const parts = conditions.map((condition) => {
+    const parts: number[] = [];
+    for (const condition of conditions) {
       const identity = this.#of(condition);
       for (const [text, field] of identity.fields) fields.set(text, field);
-      return identity.number;
-    });
+      if (parts.push(identity.number) % CONDITIONS_AT_ONCE === 0) yield;
+    }
     const readers = [...fields].map(
       ([text, field]) => `${text} ${this.#functionNumber(readerOf(field))} ${coveredBy(field.reference)}`,
     );
