@@ -1,6 +1,6 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
+import { CheckCode } from './generate-check.ts';
 import { fieldsIn, keyOf, operandKey, operandsOf, sidesOf } from './identity.ts';
-import { createMatcher, numberSet } from './match.ts';
 import type { Subject } from './subject.ts';
 import type { TypedCheck, TypedExpression, TypedOperand } from './typed.ts';
 import { classOf } from './types.ts';
@@ -72,8 +72,6 @@ function asText(value: FieldValue | undefined): FieldValue | undefined {
 
 /** Bits that stay in a small integer. */
 const BITS = 30;
-/** A set costs more than a few comparisons do. */
-const MOST_COMPARISONS = 3;
 
 /** What takes longer was most likely another thread's turn, and must not count a thousandfold for the rule that met it. */
 const LONGEST_MILLIS = 0.02;
@@ -144,6 +142,10 @@ class CodeGenerator {
   readonly #nodesByKey = new Map<string, Node>();
   readonly #fields = new Map<string, FieldSlot>();
   readonly #functions: string[] = [];
+  readonly #checks = new CheckCode(
+    (operand) => this.#value(operand),
+    (value) => this.#constant(value),
+  );
 
   readonly #subjects: SubjectsOfEvaluator<never>;
   /** How many verdicts each subject has. */
@@ -362,123 +364,7 @@ class CodeGenerator {
       case 'or':
         return `(${node.operands.map((operand) => this.#use(operand, subject)).join(' || ')})`;
       case 'check':
-        return this.#check(expression);
-    }
-  }
-
-  #check(check: TypedCheck): string {
-    const value = this.#value(check.left);
-    if (check.operator === 'exists') return `(${value} !== undefined)`;
-    if (check.right !== undefined) return this.#comparison(check, value, this.#value(check.right));
-    const inline =
-      check.left.multiplicity === 'one' && check.modifier === undefined ? this.#inline(check, value) : undefined;
-    return inline ?? `((t = ${value}) !== undefined && ${this.#constant(createMatcher(check))}(t))`;
-  }
-
-  /** The common checks as code; everything else goes through a matcher. */
-  #inline(check: TypedCheck, value: string): string | undefined {
-    switch (classOf(check.left.type)) {
-      case 'string':
-      case 'bytes':
-      case 'address':
-        return this.#inlineString(check, value);
-      case 'number':
-        return this.#inlineNumber(check, value);
-      case 'boolean':
-        return this.#inlineBoolean(check, value);
-      case 'network':
-        return undefined;
-    }
-  }
-
-  #inlineString({ operator, values }: TypedCheck, value: string): string | undefined {
-    const first = () => this.#constant(values[0]);
-    switch (operator) {
-      case '=':
-        return `(${value} === ${first()})`;
-      case '!=':
-        return `((t = ${value}) !== undefined && t !== ${first()})`;
-      case 'in':
-      case 'intersects':
-        return this.#membership(value, values, '===');
-      case 'contains':
-      case 'bcontains':
-        return `((t = ${value}) !== undefined && t.includes(${first()}))`;
-      case 'startswith':
-      case 'bstartswith':
-        return `((t = ${value}) !== undefined && t.startsWith(${first()}))`;
-      case 'endswith':
-        return `((t = ${value}) !== undefined && t.endsWith(${first()}))`;
-      default:
-        return undefined;
-    }
-  }
-
-  /** Loose equality, because 5n and 5 are the same number; a missing value equals none and orders with none. */
-  #inlineNumber({ operator, values }: TypedCheck, value: string): string | undefined {
-    const first = numberText(values[0]);
-    switch (operator) {
-      case '=':
-        return `(${value} == ${first})`;
-      case '!=':
-        return `((t = ${value}) !== undefined && t != ${first})`;
-      case 'in':
-      case 'intersects':
-        return this.#membership(value, values, '==');
-      default:
-        return `(${value} ${operator} ${first})`;
-    }
-  }
-
-  #inlineBoolean({ operator, values }: TypedCheck, value: string): string | undefined {
-    if (values.length !== 1) return undefined;
-    const wanted = operator === '!=' ? !values[0] : Boolean(values[0]);
-    return `(${value} === ${wanted})`;
-  }
-
-  #membership(value: string, values: readonly unknown[], equals: '===' | '=='): string {
-    if (values.length === 0) return 'false';
-    const isNumber = equals === '==';
-    if (values.length > MOST_COMPARISONS) {
-      const set = isNumber ? numberSet(values as readonly number[]) : new Set(values);
-      return `${this.#constant(set)}.has(${value})`;
-    }
-    const constants = values.map((each) => (isNumber ? numberText(each) : this.#constant(each)));
-    const [first, ...rest] = constants;
-    return `((t = ${value}) ${equals} ${first}${rest.map((each) => ` || t ${equals} ${each}`).join('')})`;
-  }
-
-  /** Field against field: both must be there. */
-  #comparison(check: TypedCheck, left: string, right: string): string {
-    const compare = (test: (a: never, b: never) => boolean) =>
-      `((t = ${left}) !== undefined && ${this.#constant(test)}(t, ${right}))`;
-    const present = (test: (a: FieldValue, b: FieldValue) => boolean) => (a: FieldValue, b: FieldValue | undefined) =>
-      b !== undefined && test(a, b);
-    switch (check.operator) {
-      case '!=':
-        // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
-        return compare(present((a, b) => a != b));
-      case '<':
-        return compare(present((a, b) => a < b));
-      case '<=':
-        return compare(present((a, b) => a <= b));
-      case '>':
-        return compare(present((a, b) => a > b));
-      case '>=':
-        return compare(present((a, b) => a >= b));
-      case 'contains':
-      case 'bcontains':
-        return compare(present((a, b) => String(a).includes(String(b))));
-      case 'icontains':
-        return compare(present((a, b) => String(a).toLowerCase().includes(String(b).toLowerCase())));
-      case 'startswith':
-      case 'bstartswith':
-        return compare(present((a, b) => String(a).startsWith(String(b))));
-      case 'endswith':
-        return compare(present((a, b) => String(a).endsWith(String(b))));
-      default:
-        // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
-        return compare(present((a, b) => a == b));
+        return this.#checks.code(expression);
     }
   }
 
@@ -550,11 +436,4 @@ function bitOf(slot: number): { word: number; bit: number } {
 
 function wordsFor(slots: number): number[] {
   return Array.from({ length: Math.ceil(slots / BITS) }, (_, word) => word);
-}
-
-/** A number as code; the checker made sure that it is one. */
-function numberText(value: unknown): string {
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value !== 'number') throw new TypeError(`not a number: ${typeof value}`);
-  return String(value);
 }
