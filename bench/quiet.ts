@@ -70,11 +70,13 @@ async function watch(folder: string, minutes: number, only: string, output: stri
     const metrics = await agent.metrics();
     const sumOf = (prefix: string) =>
       [...metrics].filter(([name]) => name.startsWith(prefix)).reduce((sum, [, value]) => sum + value, 0);
+    const incomplete = sumOf('shikra_events_dropped_total{reason="read_failed"');
     const results = {
       machine: thisMachine(),
       minutes,
       events: sumOf('shikra_events_total'),
-      lost: sumOf('shikra_events_dropped_total'),
+      lost: sumOf('shikra_events_dropped_total') - incomplete,
+      incomplete,
       done,
       left,
     };
@@ -122,6 +124,8 @@ async function workFor(
       entry.runs++;
       entry.alerts.push(...alerts);
     }
+    const left = Math.max(0, Math.ceil((end - performance.now()) / 1000));
+    console.error(`quiet: all work done ${round + 1} times; ${left} s to go`);
   }
   return [...done.values()];
 }
