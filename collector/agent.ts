@@ -5,6 +5,7 @@ import type { Config } from './config/config.ts';
 import { ContainerEngines } from './containers/engines.ts';
 import { INTERNAL_RULES, internalDetection } from './detection/internal.ts';
 import type { AuditCollector } from './engine/audit-collector.ts';
+import { CanaryWatch } from './engine/canary-watch.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
 import { type ReloadOutcome, RulesReloader } from './engine/reloader.ts';
 import { RulesWatch } from './engine/rules-watch.ts';
@@ -61,6 +62,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const watch = new RulesWatch(receivers.watchedPaths());
   let pipeline: Pipeline | undefined;
   let audit: AuditCollector | undefined;
+  const canaries = new CanaryWatch({ metrics, logger, emit: (detection) => pipeline?.emit(detection) });
   try {
     await watch.start(); // before the rules are read: a change meanwhile is one
     // It loads rules and probe while the pipeline is made; what it says meanwhile waits for the first listener.
@@ -75,9 +77,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       metrics,
       logger,
     };
-    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(thread, audit) });
+    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(thread, audit, canaries) });
     audit = await loading;
-    const agent = new RunningAgent({ thread, audit, pipeline, metrics, logger, receivers, watch });
+    const agent = new RunningAgent({ thread, audit, pipeline, metrics, logger, receivers, watch, canaries });
     await agent.start();
     options.onReady?.();
     return agent;
@@ -97,9 +99,12 @@ async function loadAudit(receivers: ReceiversInUse): Promise<AuditCollector | un
   return AuditCollector.load(receivers.auditOptions(receivers.audit), receivers.auditRules());
 }
 
-function readiness(thread: CollectorThread | undefined, audit: AuditCollector | undefined) {
-  const { ready, parts } = thread?.readiness() ?? { ready: audit !== undefined, parts: {} };
-  return { ready, parts: { ...parts, ...(audit && { k8s_audit: audit.status }) } };
+function readiness(thread: CollectorThread | undefined, audit: AuditCollector | undefined, canaries: CanaryWatch) {
+  const kernel = thread && { collector: thread.readiness(), canaries: canaries.readiness() };
+  return {
+    ready: kernel === undefined ? audit !== undefined : kernel.collector.ready && kernel.canaries.ready,
+    parts: { ...kernel?.collector.parts, ...kernel?.canaries.parts, ...(audit && { k8s_audit: audit.status }) },
+  };
 }
 
 interface AgentParts {
@@ -110,6 +115,7 @@ interface AgentParts {
   readonly logger: Logger;
   readonly receivers: ReceiversInUse;
   readonly watch: RulesWatch;
+  readonly canaries: CanaryWatch;
 }
 
 class RunningAgent implements Agent {
@@ -120,6 +126,7 @@ class RunningAgent implements Agent {
   readonly #metrics: Metrics;
   readonly #logger: Logger;
   readonly #receivers: ReceiversInUse;
+  readonly #canaries: CanaryWatch;
   readonly #close: (code: 0 | ExitCode) => void;
   #engines: ContainerEngines | undefined;
   readonly #reloaders: RulesReloader[] = [];
@@ -132,7 +139,7 @@ class RunningAgent implements Agent {
   #statsTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor({ thread, audit, pipeline, metrics, logger, receivers, watch }: AgentParts) {
+  constructor({ thread, audit, pipeline, metrics, logger, receivers, watch, canaries }: AgentParts) {
     this.#thread = thread;
     this.#audit = audit;
     this.#pipeline = pipeline;
@@ -143,6 +150,7 @@ class RunningAgent implements Agent {
     this.closed = promise;
     this.#close = close;
     this.#watch = watch;
+    this.#canaries = canaries;
   }
 
   async start(): Promise<void> {
@@ -176,7 +184,11 @@ class RunningAgent implements Agent {
         // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
         setImmediate(() => thread.send({ type: 'taken', count: message.detections.length }));
       },
-      onStats: (message) => this.#pipeline.loss(message.stats),
+      onStats: (message) => {
+        this.#canaries.answered();
+        this.#pipeline.loss(message.stats);
+      },
+      onCanaries: ({ report }) => this.#canaries.hear(report),
       onContainersWanted: ({ requests }) => this.#engines?.ask(requests),
       onDeath: (error) => void this.#die(error),
     });
@@ -214,7 +226,10 @@ class RunningAgent implements Agent {
   }
 
   #askStats(): void {
-    this.#thread?.send({ type: 'stats' });
+    if (this.#thread !== undefined) {
+      this.#thread.send({ type: 'stats' });
+      this.#canaries.asked();
+    }
     if (this.#audit !== undefined) this.#metrics.recordAuditStats(this.#audit.stats);
   }
 

@@ -88,10 +88,12 @@ export interface Provocation {
   readonly turn: number;
   /** Whether an operation of io_uring is made. */
   readonly operation: boolean;
+  /** Whether a process is made that executes something and ends. */
+  readonly process: boolean;
 }
 
 export interface Provoked {
-  /** The number of the process that was made, as this process sees it; below 0: errno, negative. */
+  /** The number of the process that was made, as this process sees it; 0: none was wanted; below 0: errno, negative. */
   readonly child: number;
   /** 0, or errno, negative. */
   readonly operation: number;
@@ -243,8 +245,8 @@ export class Probe {
   }
 
   /** Makes a few harmless calls that the programs must tell of, on one processor. */
-  provoke({ operation, ...rest }: Provocation): Provoked {
-    return addon().provoke(this.#probe, { ...rest, operation: operation ? 1 : 0 }, CANARY);
+  provoke({ operation, process, ...rest }: Provocation): Provoked {
+    return addon().provoke(this.#probe, { ...rest, operation: operation ? 1 : 0 }, process ? CANARY : '');
   }
 
   /** Takes the end of the process that {@link provoke} made. @returns true if there is none left */

@@ -81,7 +81,8 @@ static int operate(struct canary_ring *ring, uint32_t token)
 	*entry = (struct io_uring_sqe){ .opcode = IORING_OP_NOP, .fd = -1, .user_data = (__u64)CANARY_MARK << 32 | token };
 	ring->array[tail & *ring->mask] = tail & *ring->mask;
 	__atomic_store_n(ring->tail, tail + 1, __ATOMIC_RELEASE);
-	if (syscall(__NR_io_uring_enter, ring->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+	/* the size of a signal mask that is not there: nobody looks at it but who knows this call by it */
+	if (syscall(__NR_io_uring_enter, ring->fd, 1L, 1L, (long)IORING_ENTER_GETEVENTS, NULL, (long)token) < 0)
 		return -errno;
 	__atomic_store_n(ring->head, __atomic_load_n(ring->ended_tail, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 	return 0;
@@ -152,7 +153,7 @@ static bool move(uint32_t turn, cpu_set_t *before)
 
 struct provoked canary_provoke(struct canary *canary, const struct provocation *provocation)
 {
-	struct provoked provoked = { .child = -EBUSY };
+	struct provoked provoked = { .child = provocation->program ? -EBUSY : 0 };
 	cpu_set_t before;
 	bool moved = move(provocation->turn, &before);
 

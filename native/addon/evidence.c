@@ -38,7 +38,7 @@ static struct handle *only_handle(napi_env env, napi_callback_info info)
 	return handle_of(env, argument);
 }
 
-/* provoke(probe, {token, families, turn, operation}, program: string) -> {child, operation}: the child's number, 0 for an operation; or -errno. */
+/* provoke(probe, {token, families, turn, operation}, program: string, '' for none) -> {child, operation}: the child's number, 0 for an operation; or -errno. */
 napi_value js_provoke(napi_env env, napi_callback_info info)
 {
 	struct provocation provocation = {};
@@ -58,7 +58,7 @@ napi_value js_provoke(napi_env env, napi_callback_info info)
 	    napi_get_value_string_utf8(env, arguments[2], program, sizeof(program), &length) != napi_ok)
 		return throw_misuse(env, "provoke: expected {token, families, turn, operation} and a program's path");
 	provocation.operation = operation;
-	provocation.program = program;
+	provocation.program = length ? program : NULL;
 	provoked = canary_provoke(probe_canary(handle->probe), &provocation);
 	CHECK(env, napi_create_object(env, &result));
 	if (!set_number(env, result, "child", provoked.child) || !set_number(env, result, "operation", provoked.operation))
