@@ -149,7 +149,7 @@ export function probeSelfTest(): ProgramTest[] {
   return addon().test(object());
 }
 
-/** The tracing programs that are loaded on this machine, by whoever. @throws Error without the right to ask */
+/** The tracing programs that are loaded on this machine, by whoever. Without CAP_SYS_ADMIN the kernel names none. */
 export function runningPrograms(): RunningProgram[] {
   return addon().running();
 }
