@@ -95,7 +95,8 @@ export interface Provocation {
 export interface Provoked {
   /** The number of the process that was made, as this process sees it; 0: none was wanted; below 0: errno, negative. */
   readonly child: number;
-  /** 0, or errno, negative. */
+  /** 0, or errno, negative: of the calls for families, and of the operation. */
+  readonly calls: number;
   readonly operation: number;
 }
 

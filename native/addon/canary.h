@@ -19,7 +19,8 @@ struct canary_ring {
 
 struct canary {
 	struct canary_ring ring;
-	pid_t child; /* 0: none */
+	pid_t child;    /* 0: none */
+	bool forbidden; /* a seccomp filter would end this process for a call without meaning */
 };
 
 struct provocation {
@@ -32,6 +33,7 @@ struct provocation {
 
 struct provoked {
 	pid_t child;   /* as this process sees it; below 0: -errno */
+	int calls;     /* 0, or -errno */
 	int operation; /* 0, or -errno */
 };
 

@@ -38,7 +38,7 @@ static struct handle *only_handle(napi_env env, napi_callback_info info)
 	return handle_of(env, argument);
 }
 
-/* provoke(probe, {token, families, turn, operation}, program: string, '' for none) -> {child, operation}: the child's number, 0 for an operation; or -errno. */
+/* provoke(probe, {token, families, turn, operation}, program: string, '' for none) -> {child, calls, operation}: the child's number, 0; or -errno. */
 napi_value js_provoke(napi_env env, napi_callback_info info)
 {
 	struct provocation provocation = {};
@@ -61,7 +61,7 @@ napi_value js_provoke(napi_env env, napi_callback_info info)
 	provocation.program = length ? program : NULL;
 	provoked = canary_provoke(probe_canary(handle->probe), &provocation);
 	CHECK(env, napi_create_object(env, &result));
-	if (!set_number(env, result, "child", provoked.child) || !set_number(env, result, "operation", provoked.operation))
+	if (!set_number(env, result, "child", provoked.child) || !set_number(env, result, "calls", provoked.calls) || !set_number(env, result, "operation", provoked.operation))
 		throw_last_error(env);
 	return result;
 }

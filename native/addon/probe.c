@@ -191,8 +191,8 @@ static bool fill_families(struct probe *probe)
 }
 
 /*
- * What only the programs change from here on, and the joints between them: from outside, root included, nobody can write there any more. The settings follow
- * when they are set. Not the interests, which change with the rules, nor the rings, which are given their places later.
+ * What only the programs change from here on, and the joints between them: from outside, root included, nobody can write there any more. The settings and
+ * the table of rings follow when they are set. Not the interests, which change with the rules.
  */
 static bool freeze_maps(struct bpf_object *object)
 {
@@ -351,6 +351,10 @@ bool probe_configure(struct probe *probe, const struct probe_options *options, s
 	probe->ring_bytes = options->ring_bytes;
 	if (!make_rings(probe, options->cpus_per_ring)) {
 		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
+		return false;
+	}
+	if (bpf_map_freeze(bpf_object__find_map_fd_by_name(probe->object, "rings"))) {
+		fail(error, "rings", errno, "the table of rings could not be frozen: %s", strerror(errno));
 		return false;
 	}
 	return true;

@@ -19,6 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CANARIES, PROGRAMS } from '../../collector/telemetry/collector-stats.ts';
 import { Probe } from '../../native/index.ts';
+import { Command, configure, opensOf, temporaryFolder } from './agent-command.ts';
 import { AgentProcess } from './agent-process.ts';
 
 const SOURCE = fileURLToPath(new URL('../fixtures/tamper.c', import.meta.url));
@@ -173,11 +174,12 @@ test('a program that is detached is told by its name and attached again', async 
   await agent.stop();
 });
 
-test('from outside nobody can take away the programs behind the dispatcher, reset the counts of loss, or freeze the table of interests', async (t) => {
+test('from outside nobody can take away the programs behind the dispatcher or the rings, reset the counts of loss, or freeze the table of interests', async (t) => {
   const agent = await start(t);
   const idOf = (lines: Readonly<Record<string, number>>) =>
     Number(lineOf(descriptors(agent.pid, lines)[0]!.text, 'map_id'));
   assert.equal(tamper('clear', idOf({ map_type: 3 }), 7), 'EPERM');
+  assert.equal(tamper('clear', idOf({ map_type: 12 }), 1), 'EPERM', 'the rings');
   assert.equal(tamper('wipe', idOf({ map_type: 6 })), 'EPERM');
   assert.equal(tamper('freeze', interestsOf(agent.pid)), 'EBUSY');
 });
@@ -199,5 +201,27 @@ for (const [thread, canary] of [
     held.stdin.end();
     assert.ok((await told(agent, BACK, canary)).includes(canary));
     await isReady(agent);
+  });
+}
+
+for (const [verdict, unknown] of [
+  ['kill', /dispatch_sys_exit, note_paths: no canary here \(EPERM\)/],
+  ['refuse', /note_paths: no canary here \(a seccomp filter answers first\)/],
+] as const) {
+  test(`a seccomp filter that would ${verdict} for a call without meaning does the agent no harm, and is told of`, async (t) => {
+    buildTamper();
+    const folder = temporaryFolder(t);
+    const file = join(folder, 'canary-opened');
+    writeFileSync(file, '');
+    const config = configure(folder, { rules: opensOf('canary-opened'), kernel: { canary_interval: '1s' } });
+    const agent = await new Command(t, ['run', '-c', config], { prefix: [TAMPER, verdict] }).ready();
+    await agent.until('a note about canaries', () => unknown.test(agent.stderr));
+    // rounds go by in which nothing may be missed
+    await agent.metricUntil('shikra_canaries_total{canary="collect_exec",outcome="seen"}', (seen) => seen >= 3);
+    readFileSync(file);
+    await agent.until('a detection', () => agent.detections.length > 0);
+    assert.doesNotMatch(agent.stderr, /is not told any more/);
+    agent.child.kill('SIGTERM');
+    assert.equal(await agent.ended(), 0);
   });
 }

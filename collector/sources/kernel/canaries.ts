@@ -15,6 +15,7 @@ const PROCESS_PROGRAMS = ['collect_fork', 'collect_exec', 'collect_exit'];
 const OPERATION_PROGRAMS = ['submit_operation', 'complete_operation'];
 const DISPATCHER = 'dispatch_sys_exit';
 const NOTE_PATHS = 'note_paths';
+const CALL_PROGRAMS = [...FAMILY_CANARIES.map(({ program }) => program), DISPATCHER, NOTE_PATHS];
 const INTERESTS = 'interests';
 /** linux/seccomp.h, SECCOMP_MODE_FILTER: it answers calls that it does not know before a program at their beginning is asked. */
 const SECCOMP_FILTER = /^Seccomp:\s*2$/m;
@@ -118,6 +119,7 @@ export class Canaries {
       operation: OPERATION_PROGRAMS.some((program) => programs.has(program)),
       process: PROCESS_PROGRAMS.some((program) => programs.has(program)),
     });
+    this.#failed(CALL_PROGRAMS, provoked.calls, programs);
     this.#failed(PROCESS_PROGRAMS, provoked.child, programs);
     this.#failed(OPERATION_PROGRAMS, provoked.operation, programs);
     const [selfPid, pidNamespace] = [this.#selfPid, this.#pidNamespace];
