@@ -67,13 +67,13 @@ export const kernelReceiverSchema = z.strictObject({
     .prefault('5s')
     .refine((millis) => millis === 0 || millis >= 1000, 'expected 1s or more, or 0s')
     .describe(
-      'How often the agent does something harmless itself that every attached program must tell of: calls by numbers that mean nothing, an operation of io_uring that does nothing, a process (`shikra-canary`) that ends at once. No rule sees it. What does not come back twice in a row makes the agent unready and is a detection. `0s`: never.',
+      'How often the agent does something harmless itself that every attached program must tell of: calls by numbers that mean nothing, an operation of io_uring that does nothing, a process (`shikra-canary`) that ends at once. No rule sees it. What does not come back twice in a row makes the agent unready and is a detection. `0s`: never, and what the kernel counts for the programs is not read.',
     ),
   program_statistics: z
     .boolean()
     .default(false)
     .describe(
-      'Has the kernel count how often the BPF programs run and for how long (`shikra_probe_runs_total`, `shikra_probe_run_seconds_total`). It does so for all BPF programs of the machine, at some 20 to 50 ns a run. Needs CAP_SYS_ADMIN.',
+      'Has the kernel count how often the BPF programs run and for how long (`shikra_probe_runs_total`, `shikra_probe_run_seconds_total`). It does so for all BPF programs of the machine, and makes every system call some 100 ns longer. Needs CAP_SYS_ADMIN, and canaries: they bring the counts.',
     ),
   containers: containersConfigSchema
     .prefault({})

@@ -75,7 +75,7 @@ const INTERESTS_BYTES = 16_384;
 const interestsOf = (pid: number) =>
   Number(lineOf(descriptors(pid, { map_type: 2, value_size: INTERESTS_BYTES, max_entries: 1 })[0]!.text, 'map_id'));
 
-async function start(t: TestContext): Promise<AgentProcess> {
+async function start(t: TestContext, receiver: object = {}): Promise<AgentProcess> {
   buildTamper();
   const folder = mkdtempSync(join(tmpdir(), FOLDER));
   const rules = join(folder, 'rules.yaml');
@@ -87,7 +87,11 @@ async function start(t: TestContext): Promise<AgentProcess> {
     priority: 'WARNING',
   }));
   writeFileSync(rules, JSON.stringify(text));
-  const agent = await AgentProcess.start({ bundled: [rules], folder, receiver: { canary_interval: '1s' } });
+  const agent = await AgentProcess.start({
+    bundled: [rules],
+    folder,
+    receiver: { canary_interval: '1s', ...receiver },
+  });
   t.after(async () => {
     await agent.close();
     rmSync(folder, { recursive: true });
@@ -143,6 +147,26 @@ test('every canary comes back, no rule sees any, and nothing is counted as an ev
   assert.deepEqual(await agent.get('/readyz').then(({ status }) => status), 200);
   assert.deepEqual(agent.detections, []);
   assert.equal(metrics.get('shikra_events_total{type="canary_open"}'), undefined);
+  await agent.stop();
+});
+
+test('runs and their time are counted for who wants it', async (t) => {
+  const agent = await start(t, { program_statistics: true });
+  const counted = (what: string) => `shikra_probe_${what}_total{program="collect_exec"}`;
+  let metrics = await agent.metrics();
+  for (const end = performance.now() + WAIT_MILLIS; performance.now() < end; await sleep(100)) {
+    metrics = await agent.metrics();
+    if (metrics.get(counted('runs'))! >= 3) break;
+  }
+  assert.ok(metrics.get(counted('runs'))! >= 3);
+  assert.ok(metrics.get(counted('run_seconds'))! > 0);
+});
+
+test('without canaries all else is as it was', async (t) => {
+  const agent = await start(t, { canary_interval: '0s' });
+  assert.equal((await agent.get('/readyz')).status, 200);
+  await agent.caused(() => {});
+  assert.equal((await agent.metrics()).get('shikra_canaries_total{canary="interests",outcome="seen"}'), 0);
   await agent.stop();
 });
 
