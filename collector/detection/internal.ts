@@ -10,6 +10,7 @@ export const INTERNAL_RULES = {
   rulesRejected: 'Shikra internal: rules rejected',
   canaryMissing: 'Shikra internal: canary missing',
   canaryBack: 'Shikra internal: canary back',
+  flood: 'Shikra internal: flood',
 } as const;
 
 /**
