@@ -115,7 +115,7 @@ struct net { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
-struct signal_struct { atomic_t live; struct tty_struct *tty; struct pid *pids[4]; };
+struct signal_struct { atomic_t live; unsigned int is_child_subreaper : 1; struct tty_struct *tty; struct pid *pids[4]; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 typedef struct { u64 val; } kernel_cap_t;
@@ -137,7 +137,7 @@ struct task_struct {
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
 	u64 start_boottime;
-	u64 self_exec_id;
+	u64 parent_exec_id, self_exec_id;
 	int exit_code;
 	struct mm_struct *mm;
 	struct fs_struct *fs;

@@ -15,9 +15,14 @@ export class HostCgroup {
     mkdirSync(this.#path, { recursive: true });
   }
 
-  run([program = '', ...args]: readonly string[]): void {
-    const script = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
-    spawnSync('sh', ['-c', script, this.#path, program, ...args]);
+  run(command: readonly string[]): void {
+    const [program, ...args] = this.command(command);
+    spawnSync(program!, args);
+  }
+
+  /** What to run instead of a command, for it to be in the cgroup. */
+  command(command: readonly string[]): readonly string[] {
+    return ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', this.#path, ...command];
   }
 
   close(): void {
