@@ -148,7 +148,8 @@ static __always_inline void fill_process(struct record *record, struct process_e
 #if defined(__TARGET_ARCH_x86)
 enum { NR_FORK = 57, NR_FORK_COMPAT = 2, NR_VFORK = 58, NR_VFORK_COMPAT = 190 };
 #else
-enum { NR_FORK = -1, NR_FORK_COMPAT = 2, NR_VFORK = -1, NR_VFORK_COMPAT = 190 };
+/* there is neither; -1 is what a thread of the kernel has for a number */
+enum { NR_FORK = -2, NR_FORK_COMPAT = 2, NR_VFORK = -2, NR_VFORK_COMPAT = 190 };
 #endif
 enum { NR_CLONE3 = 435 };
 
