@@ -226,16 +226,21 @@ export class ContainerTable {
    * Forgets what no process is in any more and no engine told about: nobody will say that it has been removed.
    * @param nowMillis of performance.now()
    * @param alive the containers of processes; called every few seconds
+   * @returns true if there were some
    */
-  sweep(nowMillis: number, alive: () => ReadonlySet<Container>): void {
-    if (nowMillis < this.#sweepAt) return;
+  sweep(nowMillis: number, alive: () => ReadonlySet<Container>): boolean {
+    if (nowMillis < this.#sweepAt) return false;
     this.#sweepAt = nowMillis + SWEEP_MILLIS;
     const living = alive();
+    const before = this.#entries.size;
     for (const container of this.#entries.values()) {
       const wasEmpty = container.isEmpty;
       container.isEmpty = !living.has(container) && container.metadata === undefined && !container.pending;
       if (wasEmpty && container.isEmpty) this.#forget(container);
     }
+    if (this.#entries.size === before) return false;
+    for (const [path, { forgotten }] of this.#byPath) if (forgotten) this.#byPath.delete(path);
+    return true;
   }
 
   /** What is decided to be the host's is not asked about again: an engine tells by itself of a container that it makes. */

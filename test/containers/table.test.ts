@@ -229,11 +229,11 @@ it('forgets what no process is in and no engine told about, and nothing else', (
   const [left, inUse, told] = [1, 2, 3].map((number) => table.of(`/docker/${idOf(number)}`));
   table.apply(metadata({ id: idOf(3) }));
   const living = () => new Set([inUse!]);
-  table.sweep(0, living);
+  assert.equal(table.sweep(0, living), false);
   assert.equal(left!.forgotten, false, 'its first process may be on the way');
-  table.sweep(1000, living);
+  assert.equal(table.sweep(1000, living), false);
   assert.equal(left!.forgotten, false, 'it was looked a moment ago');
-  table.sweep(6000, living);
+  assert.equal(table.sweep(6000, living), true);
   assert.deepEqual(
     [left, inUse, told].map((container) => container!.forgotten),
     [true, false, false],

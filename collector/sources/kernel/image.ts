@@ -102,6 +102,15 @@ export class ImageCache {
     return this.#images;
   }
 
+  /** Lets go of those in containers that were forgotten: what is kept with them would stay until others need the place. */
+  forget(): void {
+    this.#images.forEach(({ container }, slot) => {
+      if (!container.forgotten) return;
+      this.#keys[slot] = undefined;
+      this.#images[slot] = NO_IMAGE;
+    });
+  }
+
   of(memory: Memory, at: number): Image {
     const words = this.#readKey(memory, at);
     if (words === 0) return this.#decode(memory, at);

@@ -236,6 +236,11 @@ export class ProcessTable {
       if (image.container === container) image.verdicts = new Verdicts();
   }
 
+  /** Containers were forgotten: what was executed in them does not come again. */
+  forgetImages(): void {
+    this.#images.forget();
+  }
+
   /** The containers that processes are in. */
   containers(): ReadonlySet<Container> {
     const containers = new Set<Container>();

@@ -216,7 +216,7 @@ export class KernelSource {
     this.#recover();
     this.table.tick(nowNs);
     this.containers.retry(this.#tickMillis, () => this.table.containers());
-    this.containers.sweep(this.#tickMillis, () => this.table.containers());
+    if (this.containers.sweep(this.#tickMillis, () => this.table.containers())) this.table.forgetImages();
     this.#options.tap?.tick(nowNs, this.clock.offsetNs);
   }
 
