@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostCgroup } from '../test/containers/host-cgroup.ts';
 import { AgentProcess } from '../test/kernel/agent-process.ts';
@@ -16,6 +17,10 @@ const FORGETTING_MILLIS = 12_000;
 /** Processes of others come and go between a look at the table and one at /proc: the best of several counts. */
 const LOOKS = 5;
 const LOOK_MILLIS = 500;
+
+/** More than the agent keeps: 16,384 strings, 1,024 images of programs, both found by a hash. */
+const DISTINCT_PATHS = 60_000;
+const DISTINCT_PROGRAMS = 4000;
 
 export interface SoakOptions {
   readonly seconds: number;
@@ -62,6 +67,7 @@ export async function soak(options: SoakOptions): Promise<SoakResults> {
     program.stdout.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
     });
+    if (options.seconds > SETTLING_SECONDS) fillCaches();
     const { samples, containers } = await load(agent, options);
     program.kill('SIGTERM');
     await once(program, 'close');
@@ -82,6 +88,18 @@ export async function soak(options: SoakOptions): Promise<SoakResults> {
   } finally {
     await agent.close();
   }
+}
+
+/**
+ * What the agent keeps of paths and programs is bounded, and filled by what a machine does in days: it is filled first, so that what grows afterwards has no
+ * bound.
+ */
+function fillCaches(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'shikra-soak-'));
+  for (let i = 0; i < DISTINCT_PATHS; i++) writeFileSync(join(folder, String(i)), '');
+  rmSync(folder, { recursive: true });
+  const script = 'i=0; while [ $i -lt "$1" ]; do "$0" $i; i=$((i + 1)); done';
+  spawnSync('sh', ['-c', script, join(BUILD, 'child'), String(DISTINCT_PROGRAMS)]);
 }
 
 /** Starts containers, and looks at the agent, until the time is over. */

@@ -21,7 +21,10 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { toLogRecord } from '../../collector/detection/log-record.ts';
+import { Evidence } from '../../collector/sources/kernel/fields/index.ts';
 import { HostCgroup } from '../containers/host-cgroup.ts';
+import { detection } from '../fixtures/detections.ts';
 import { Capture, type CapturedEvent } from './capture.ts';
 
 const LOST = 10_000;
@@ -172,6 +175,22 @@ describe('after ten thousand events were lost', () => {
       const generation = generationOf(event, orphan);
       assert.deepEqual(event.uncertainFields, generation === undefined ? undefined : [`proc.apid[${generation + 1}]`]);
     }
+  });
+
+  test('a detection has the mark, in its evidence and in its log record', async () => {
+    const { table, clock, users, groups } = capture.source;
+    const evidence = new Evidence({ table, clock, users, groups, hostname: 'here' });
+    const marks: unknown[] = [];
+    const family = families.get('of an orphan')!;
+    const orphan = family.members.find((pid) => ![process.pid, ...family.members].includes(parentOf(pid)))!;
+    capture.watch((event) => {
+      if (event.typeName === 'openat' && event.process.pid === orphan) marks.push(evidence.of(event)['evt.uncertain']);
+    });
+    await seen(family);
+    capture.watch(undefined);
+    assert.deepEqual(marks, [['proc.apid[1]']]);
+    const { attributes } = toLogRecord(detection(0, { evidence: { 'evt.uncertain': ['proc.apid[1]'] } }));
+    assert.deepEqual(attributes?.['shikra.event.uncertain'], ['proc.apid[1]']);
   });
 
   test('that a parent has executed something since, and may have been another program, is said', async () => {
