@@ -73,13 +73,14 @@ make|make|make|make
 /usr/include/libelf.h|libelf-dev|elfutils-libelf-devel elfutils-libelf-devel-static|libelf
 /usr/include/zlib.h|zlib1g-dev|zlib-devel zlib-static|zlib
 '
-# Kernel tests make containers of these.
+# Kernel tests make containers of these; the last is for compiling for another machine.
 test_needs='
 busybox|busybox-static|busybox|busybox
 runc|runc|runc|runc
 containerd|containerd|containerd|containerd
 dockerd|docker.io|moby-engine|docker
 logrotate|logrotate|logrotate|logrotate
+aarch64-linux-gnu-gcc|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|gcc-aarch64-linux-gnu|aarch64-linux-gnu-gcc
 '
 
 # missing TABLE: its lines of which the first column is not there.

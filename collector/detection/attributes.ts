@@ -44,6 +44,7 @@ const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: string, co
   ['shikra.evt.raced', 'shikra.event.raced', flag],
   ['evt.unreadable', 'shikra.event.unreadable', list],
   ['evt.truncated', 'shikra.event.truncated', list],
+  ['evt.uncertain', 'shikra.event.uncertain', list],
 
   ['proc.exepath', 'process.executable.path', text],
   ['proc.exe', 'process.command', text],

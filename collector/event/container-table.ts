@@ -15,6 +15,8 @@ const MOST_ENTRIES = 16_384;
 const MOST_PATHS = 1024;
 const FIRST_RETRY_MILLIS = 1000;
 const LONGEST_RETRY_MILLIS = 60_000;
+/** What no process was in, twice in a row, is forgotten. */
+const SWEEP_MILLIS = 5000;
 
 /**
  * Where the metadata of a container is. `pending`: on its way; `known`; `late`: it did not come in time; `unknown`: no engine has the container;
@@ -49,6 +51,8 @@ export class Container {
   asked = false;
   /** Looks at metadata that was not there for good. */
   missed = 0;
+  /** Without a process when it was last looked. */
+  isEmpty = false;
   /** For {@link ContainerTable}. */
   readonly request: ContainerRequest;
   forgotten = false;
@@ -113,6 +117,7 @@ export class ContainerTable {
   readonly #options: ContainerTableOptions;
   #hasEngines: boolean;
   #missedBefore = 0;
+  #sweepAt = 0;
 
   constructor(options: ContainerTableOptions) {
     this.#options = options;
@@ -217,6 +222,27 @@ export class ContainerTable {
     }
   }
 
+  /**
+   * Forgets what no process is in any more and no engine told about: nobody will say that it has been removed.
+   * @param nowMillis of performance.now()
+   * @param alive the containers of processes; called every few seconds
+   * @returns true if there were some
+   */
+  sweep(nowMillis: number, alive: () => ReadonlySet<Container>): boolean {
+    if (nowMillis < this.#sweepAt) return false;
+    this.#sweepAt = nowMillis + SWEEP_MILLIS;
+    const living = alive();
+    const before = this.#entries.size;
+    for (const container of this.#entries.values()) {
+      const wasEmpty = container.isEmpty;
+      container.isEmpty = !living.has(container) && container.metadata === undefined && !container.pending;
+      if (wasEmpty && container.isEmpty) this.#forget(container);
+    }
+    if (this.#entries.size === before) return false;
+    for (const [path, { forgotten }] of this.#byPath) if (forgotten) this.#byPath.delete(path);
+    return true;
+  }
+
   /** What is decided to be the host's is not asked about again: an engine tells by itself of a container that it makes. */
   #isDue({ isHost, isDecided, metadata, retryAt, runtime }: Container, nowMillis: number): boolean {
     const isOpen = metadata === undefined && !(isHost && isDecided);
@@ -252,12 +278,16 @@ export class ContainerTable {
 
   #forgetFirst(containers: Iterable<Container>): void {
     for (const container of containers) {
-      this.#missedBefore += container.missed;
-      container.forgotten = true;
-      this.#entries.delete(keyOf(container.request));
-      this.#gone.delete(container);
+      this.#forget(container);
       return;
     }
+  }
+
+  #forget(container: Container): void {
+    this.#missedBefore += container.missed;
+    container.forgotten = true;
+    this.#entries.delete(keyOf(container.request));
+    this.#gone.delete(container);
   }
 }
 

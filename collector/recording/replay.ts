@@ -184,7 +184,10 @@ export class Replay {
       next += size;
     }
     this.#answers.push({ pid, records: new Uint8Array(records) });
-    if (pid === 0) this.#stream.table.fill();
+    if (pid !== 0) return;
+    // all of them are asked for at the start, and after a loss
+    if (this.#stream.table.size === 0) this.#stream.table.fill();
+    else this.#stream.table.recover();
   }
 
   #answer(pid: number): Uint8Array {

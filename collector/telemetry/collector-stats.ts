@@ -28,6 +28,7 @@ export const PROGRAMS = [
   'note_paths',
   'submit_operation',
   'complete_operation',
+  'overflow_operation',
 ] as const;
 
 const BEHIND_DISPATCHER: readonly string[] = ['open', 'path', 'descriptor', 'socket', 'socketcall', 'scalar'].map(

@@ -47,9 +47,9 @@ static const char *const family_programs[FAMILIES] = {
 };
 
 /* Programs that a kernel may have no place for: without io_uring, or before Linux 6.5, which gave its tracepoints these names. */
-static const char *const operation_programs[] = { "complete_operation", "submit_operation" };
-static const char *const operation_names[] = { "btf_trace_io_uring_submit_req", "btf_trace_io_uring_complete", "io_kiocb", "io_open", "io_connect",
-	"io_unlink", "io_rename", "io_link", "io_mkdir", "io_socket", "io_rsrc_data", "io_rsrc_node", "io_file_table", "io_sr_msg",
+static const char *const operation_programs[] = { "complete_operation", "overflow_operation", "submit_operation" };
+static const char *const operation_names[] = { "btf_trace_io_uring_submit_req", "btf_trace_io_uring_complete", "btf_trace_io_uring_cqe_overflow", "io_kiocb", "io_open", "io_connect",
+	"io_unlink", "io_rename", "io_link", "io_mkdir", "io_socket", "io_accept", "io_rsrc_data", "io_rsrc_node", "io_file_table", "io_sr_msg",
 	"io_async_msghdr" };
 
 /* libbpf's log goes through one callback for the whole process: each thread collects its own. */

@@ -229,6 +229,13 @@ enum exe_flag {
 	EXE_DELETED = 4,
 };
 
+/* What the kernel says of how a process came to be, and no longer knows itself. */
+enum lineage_flag {
+	LINEAGE_ADOPTED = 1,  /* its parent takes in orphans, and may not be the one that started it */
+	LINEAGE_EXECUTED = 2, /* its parent executed something since it started it */
+	LINEAGE_ENDED = 4,    /* it has no thread left, and is there until its parent asks for it */
+};
+
 /* Bits of event_header.unreadable and .truncated: the n-th str_ref of the family, and beside them: */
 enum unreadable_bit {
 	UNREADABLE_RESULT = 7, /* of unreadable: told when it was submitted, as its end might not be heard of */
@@ -289,7 +296,7 @@ struct process_event {
 	struct str_ref argv; /* NUL between arguments */
 	struct str_ref env;
 	struct str_ref cgroup;
-	struct str_ref padding2;
+	__u32 lineage; /* bits of enum lineage_flag */
 };
 
 /* A new process (threads have no record of their own). */

@@ -116,7 +116,7 @@ struct net { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
-struct signal_struct { atomic_t live; struct tty_struct *tty; struct pid *pids[4]; };
+struct signal_struct { atomic_t live; unsigned int is_child_subreaper : 1; struct tty_struct *tty; struct pid *pids[4]; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 typedef struct { u64 val; } kernel_cap_t;
@@ -138,7 +138,7 @@ struct task_struct {
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
 	u64 start_boottime;
-	u64 self_exec_id;
+	u64 parent_exec_id, self_exec_id;
 	int exit_code;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
@@ -173,6 +173,7 @@ struct unix_sock { struct unix_address *addr; struct sock *peer; };
 /* Operations of io_uring: each kind lies at the start of its request (the sources below io_uring/). */
 struct filename { const char *name; };
 struct io_cqe { u64 user_data; __s32 res; int fd; };
+struct io_uring_cqe { u64 user_data; __s32 res; u32 flags; };
 struct io_rsrc_node { unsigned long file_ptr; };
 struct io_rsrc_data { unsigned int nr; struct io_rsrc_node **nodes; };
 struct io_file_table { struct io_rsrc_data data; };
@@ -185,11 +186,13 @@ struct io_unlink { int dfd, flags; struct filename *filename; };
 struct io_rename { int old_dfd, new_dfd; struct filename *oldpath, *newpath; int flags; };
 struct io_link { int old_dfd, new_dfd; struct filename *oldpath, *newpath; int flags; };
 struct io_mkdir { int dfd; unsigned short mode; struct filename *filename; };
-struct io_sr_msg { struct file *file; unsigned int msg_flags; };
+struct io_sr_msg { struct file *file; unsigned int msg_flags, mshot_len; };
 struct iou_vec { unsigned int nr; };
 struct msghdr { void *msg_name; int msg_namelen; };
 struct io_async_msghdr { struct iou_vec vec; struct msghdr msg; };
-struct io_socket { int domain, type, protocol; };
+struct io_socket { int domain, type, protocol; u32 file_slot; };
+struct io_accept { int flags; u32 file_slot; };
+struct io_listen { int backlog; };
 
 struct seq_file { int dummy__unused; };
 struct bpf_iter_meta { struct seq_file *seq; };

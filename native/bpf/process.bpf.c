@@ -84,6 +84,21 @@ static __always_inline void fill_executable(struct record *record, struct proces
 	append_executable_path(record, &event->exe_path, task, mnt, dentry);
 }
 
+enum { INIT_PID = 1 };
+
+/* Orphans go to the first process of their pid namespace, or to an ancestor that asked for them (PR_SET_CHILD_SUBREAPER). */
+static __always_inline __u32 lineage_of(struct task_struct *task, struct task_struct *parent, __u32 vparent_pid)
+{
+	struct signal_struct *of_parent = BPF_CORE_READ(parent, signal);
+	__u32 lineage = 0;
+
+	if (vparent_pid == INIT_PID || BPF_CORE_READ_BITFIELD_PROBED(of_parent, is_child_subreaper))
+		lineage |= LINEAGE_ADOPTED;
+	if (BPF_CORE_READ(task, parent_exec_id) != BPF_CORE_READ(parent, self_exec_id))
+		lineage |= LINEAGE_EXECUTED;
+	return BPF_CORE_READ(task, signal, live.counter) ? lineage : lineage | LINEAGE_ENDED;
+}
+
 static __always_inline void fill_process(struct record *record, struct process_event *event, struct task_struct *task)
 {
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
@@ -99,6 +114,7 @@ static __always_inline void fill_process(struct record *record, struct process_e
 	event->process_group_id = virtual_pid(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
 	event->vpid = virtual_pid(BPF_CORE_READ(signal, pids[PIDTYPE_TGID]));
 	event->vparent_pid = virtual_pid(BPF_CORE_READ(real_parent, signal, pids[PIDTYPE_TGID]));
+	event->lineage = lineage_of(task, real_parent, event->vparent_pid);
 	event->pid_namespace = pid_namespace_of(BPF_CORE_READ(signal, pids[PIDTYPE_TGID]));
 	event->mnt_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	event->uid = BPF_CORE_READ(cred, uid.val);
@@ -132,7 +148,8 @@ static __always_inline void fill_process(struct record *record, struct process_e
 #if defined(__TARGET_ARCH_x86)
 enum { NR_FORK = 57, NR_FORK_COMPAT = 2, NR_VFORK = 58, NR_VFORK_COMPAT = 190 };
 #else
-enum { NR_FORK = -1, NR_FORK_COMPAT = 2, NR_VFORK = -1, NR_VFORK_COMPAT = 190 };
+/* there is neither; -1 is what a thread of the kernel has for a number */
+enum { NR_FORK = -2, NR_FORK_COMPAT = 2, NR_VFORK = -2, NR_VFORK_COMPAT = 190 };
 #endif
 enum { NR_CLONE3 = 435 };
 

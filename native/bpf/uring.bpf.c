@@ -5,11 +5,11 @@
  * the paths, which nobody can change any more. Worker and polling threads are threads of the process that owns the ring: the header is its.
  */
 
-enum { OPERATIONS_MAX = 256, OPERATION_BYTES = 8120 };
+enum { OPERATIONS_MAX = 256, OPERATION_BYTES = 8104 };
 /* IOSQE_* of linux/io_uring.h, which the request keeps at the same places: no descriptor but a slot; nobody is told of its success. */
 enum { REQ_FIXED_FILE = 1 << 0, REQ_CQE_SKIP = 1 << 6 };
 
-struct operation { char record[OPERATION_BYTES]; };
+struct operation { char record[OPERATION_BYTES]; __u64 ring, user_data; };
 
 /* Records that wait for the result, by request. Takes memory only while operations are under way. */
 struct {
@@ -32,11 +32,17 @@ static __always_inline void presume_file(struct record *record)
 /* Keeps the record until the operation ends. If it cannot, or its end will not be told, the record goes out now: its result is not known. */
 static __always_inline void record_keep(struct record *record, struct io_kiocb *request)
 {
+	struct operation *operation;
 	__u64 key = (__u64)request;
 
 	record->header->size = record->offset;
 	if (!(request->flags & REQ_CQE_SKIP) && record->offset <= OPERATION_BYTES &&
 	    !bpf_map_update_elem(&operations, &key, record->scratch->record, BPF_ANY)) {
+		operation = bpf_map_lookup_elem(&operations, &key);
+		if (operation) {
+			operation->ring = (__u64)request->ctx;
+			operation->user_data = request->cqe.user_data;
+		}
 		record->scratch->busy = 0;
 		return;
 	}
@@ -165,6 +171,12 @@ static __always_inline void read_receiver(struct socket_event *event, struct io_
 		fill_asked(&event->asked, &any);
 }
 
+/* Operations that act on a socket that is there already: the request has it, be it in a slot or behind a descriptor. */
+static __always_inline bool acts_on_socket(__u16 type)
+{
+	return type == EVENT_CONNECT || type == EVENT_BIND || type == EVENT_LISTEN || is_transfer(type);
+}
+
 static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 {
 	struct socket_event *event;
@@ -174,7 +186,7 @@ static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 		return;
 	event = (void *)record.header;
 	event->header.abi = ABI_IO_URING;
-	event->fd = (type == EVENT_CONNECT || is_transfer(type)) && !(request->flags & REQ_FIXED_FILE) ? request->cqe.fd : -1;
+	event->fd = acts_on_socket(type) && !(request->flags & REQ_FIXED_FILE) ? request->cqe.fd : -1;
 	event->argument = 0;
 	no_addresses(event);
 	if (type == EVENT_SOCKET) {
@@ -187,9 +199,12 @@ static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 		struct io_connect *connect = (void *)request;
 
 		read_asked(&event->asked, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len));
+	} else if (type == EVENT_LISTEN && bpf_core_type_exists(struct io_listen)) {
+		event->argument = BPF_CORE_READ((struct io_listen *)request, backlog);
 	} else if (is_transfer(type)) {
 		event->argument = BPF_CORE_READ((struct io_sr_msg *)request, msg_flags);
-		read_receiver(event, request);
+		if (type <= EVENT_SENDMMSG)
+			read_receiver(event, request);
 	}
 	record_keep(&record, request);
 }
@@ -275,31 +290,35 @@ static __always_inline void end_open(struct record *record, struct io_kiocb *req
 static __always_inline void end_socket(struct record *record, struct io_kiocb *request, struct task_struct *task)
 {
 	struct socket_event *event = (void *)record->header;
-	struct file *file;
+	__s32 result = event->header.result;
+	struct file *file = NULL;
+	__u32 slot;
 
-	/* what acts on a socket has it in the request, be it in a slot or behind a descriptor */
-	if (event->header.type == EVENT_CONNECT || is_transfer(event->header.type)) {
+	if (acts_on_socket(event->header.type)) {
 		file = BPF_CORE_READ((struct io_connect *)request, file);
-	} else {
-		event->fd = event->header.result < 0 ? -1 : event->header.result;
-		file = file_of(task, event->fd);
+	} else if (result >= 0) {
+		slot = event->header.type == EVENT_SOCKET ? BPF_CORE_READ((struct io_socket *)request, file_slot) : BPF_CORE_READ((struct io_accept *)request, file_slot);
+		if (!slot)
+			file = file_of(task, result);
+		else
+			file = file_in_slot(request, slot == SLOT_OF_CHOICE ? result : slot - 1);
+		event->fd = slot ? -1 : result;
 	}
 	append_socket(record, event, file);
 }
 
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(complete_operation, void *ring, void *ended)
+/* Tells what came of an operation. One that goes on (IORING_ACCEPT_MULTISHOT, IORING_RECV_MULTISHOT) is told each time. */
+static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct io_kiocb *request = ended;
-	__u64 key = (__u64)request;
 	struct operation *operation = bpf_map_lookup_elem(&operations, &key);
+	struct io_kiocb *request = (void *)key;
 	struct record record;
 	__u32 size;
 	__u16 type;
 
 	if (!operation)
-		return 0;
+		return;
 	if (record_begin(&record, sizeof(struct open_event), EVENT_NONE, CLASS_FILE, 0)) {
 		size = ((struct event_header *)operation->record)->size;
 		if (size > OPERATION_BYTES)
@@ -307,7 +326,7 @@ int BPF_PROG(complete_operation, void *ring, void *ended)
 		bpf_probe_read_kernel(record.scratch->record, size, operation->record);
 		record.offset = size;
 		record.header->time_ns = bpf_ktime_get_boot_ns();
-		record.header->result = BPF_CORE_READ(request, cqe.res);
+		record.header->result = result;
 		type = record.header->type;
 		if (type == EVENT_OPENAT || type == EVENT_OPENAT2)
 			end_open(&record, request, task);
@@ -315,6 +334,48 @@ int BPF_PROG(complete_operation, void *ring, void *ended)
 			end_socket(&record, request, task);
 		record_submit(&record);
 	}
-	bpf_map_delete_elem(&operations, &key);
+	if (!goes_on)
+		bpf_map_delete_elem(&operations, &key);
+}
+
+struct wanted_operation { __u64 ring, user_data, key; };
+
+static long match_operation(void *map, __u64 *key, struct operation *operation, struct wanted_operation *wanted)
+{
+	if (operation->ring != wanted->ring || operation->user_data != wanted->user_data)
+		return 0;
+	wanted->key = *key;
+	return 1;
+}
+
+/* For ends that name no request: the operation that the caller called so. Of several by one name, one is as good as the other. */
+static __always_inline __u64 operation_by_name(void *ring, __u64 user_data)
+{
+	struct wanted_operation wanted = { .ring = (__u64)ring, .user_data = user_data };
+
+	bpf_for_each_map_elem(&operations, match_operation, &wanted, 0);
+	return wanted.key;
+}
+
+enum { CQE_MORE = 1 << 1 /* IORING_CQE_F_MORE: of a request that goes on */ };
+
+/* Each but the last end of a request that goes on names no request, only what the caller gets: readable since this tracepoint shows it (seen by a member of 6.17). */
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(complete_operation, void *ring, void *ended, struct io_uring_cqe *entry)
+{
+	struct io_kiocb *request = ended;
+
+	if (request)
+		end_operation((__u64)request, BPF_CORE_READ(request, cqe.res), false);
+	else if (bpf_core_field_exists(((struct io_sr_msg *)0)->mshot_len))
+		end_operation(operation_by_name(ring, BPF_CORE_READ(entry, user_data)), BPF_CORE_READ(entry, res), BPF_CORE_READ(entry, flags) & CQE_MORE);
+	return 0;
+}
+
+/* What ends while the caller's ring of answers is full is put aside and not told by the tracepoint above: filling the ring first would hide it. */
+SEC("?tp_btf/io_uring_cqe_overflow")
+int BPF_PROG(overflow_operation, void *ring, unsigned long long user_data, __s32 result, __u32 flags)
+{
+	end_operation(operation_by_name(ring, user_data), result, flags & CQE_MORE);
 	return 0;
 }

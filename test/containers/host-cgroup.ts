@@ -22,6 +22,11 @@ export class HostCgroup {
     mkdirSync(this.#path, { recursive: true });
   }
 
+  /** What to run instead of a command, for it to be in the cgroup. */
+  command(command: readonly string[]): readonly string[] {
+    return ['sh', '-c', SCRIPT, this.#path, ...command];
+  }
+
   /** @returns the pid that the program had */
   run(command: readonly string[]): number {
     return spawnSync('sh', ['-c', SCRIPT, this.#path, ...command]).pid;

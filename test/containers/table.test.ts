@@ -223,3 +223,21 @@ it('has one object for all that is on the host', () => {
   assert.equal(table.of('/system.slice/ssh.service'), HOST_CONTAINER);
   assert.equal(table.of(''), HOST_CONTAINER);
 });
+
+it('forgets what no process is in and no engine told about, and nothing else', () => {
+  const { table } = arrange(false);
+  const [left, inUse, told] = [1, 2, 3].map((number) => table.of(`/docker/${idOf(number)}`));
+  table.apply(metadata({ id: idOf(3) }));
+  const living = () => new Set([inUse!]);
+  assert.equal(table.sweep(0, living), false);
+  assert.equal(left!.forgotten, false, 'its first process may be on the way');
+  assert.equal(table.sweep(1000, living), false);
+  assert.equal(left!.forgotten, false, 'it was looked a moment ago');
+  assert.equal(table.sweep(6000, living), true);
+  assert.deepEqual(
+    [left, inUse, told].map((container) => container!.forgotten),
+    [true, false, false],
+  );
+  assert.deepEqual(table.count(), { known: 1, missing: 1 });
+  assert.notEqual(table.of(`/docker/${idOf(1)}`), left, 'a process comes to it: it is made anew');
+});

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { bundledRulesPath, loadRules, readRuleFiles } from '../../rules/index.ts';
@@ -82,8 +82,10 @@ export class AgentProcess {
     const file = join(folder, 'config.yaml');
     writeFileSync(join(folder, 'lineage.yaml'), await lineageRules(ruleFiles(options)));
     writeFileSync(file, JSON.stringify(configuration(folder, options)));
-    const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...options.environment };
-    const child = spawn(process.execPath, [join(ROOT, 'cli/main.ts'), 'run', '-c', file], {
+    const path = `${dirname(process.execPath)}:${process.env.PATH}`;
+    const env = { PATH: path, HOME: process.env.HOME, ...options.environment };
+    // by its first line, which says how much memory it may take
+    const child = spawn(join(ROOT, 'cli/main.ts'), ['run', '-c', file], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import type { EventView } from '../../collector/sources/kernel/event-view.ts';
-import { truncatedFields } from '../../collector/sources/kernel/fields/gaps.ts';
+import { truncatedFields, uncertainFields } from '../../collector/sources/kernel/fields/gaps.ts';
 import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
 import { HEADER } from '../../collector/sources/kernel/layout.ts';
 import { KernelSource, type KernelSourceOptions } from '../../collector/sources/kernel/source.ts';
@@ -18,6 +18,7 @@ export interface CapturedEvent {
   readonly unreadable: number;
   readonly truncated: number;
   readonly truncatedFields: readonly string[] | undefined;
+  readonly uncertainFields: readonly string[] | undefined;
   readonly abi: number;
   /** Values of the fields that the capture was asked for. */
   readonly fields: Fields;
@@ -72,6 +73,17 @@ export class Capture {
   all(act: () => unknown, names: readonly string[] = []): CapturedEvent[] {
     this.drain();
     act();
+    return this.#rest(names);
+  }
+
+  /** The same of something that takes its time. */
+  async during(act: () => Promise<unknown>, names: readonly string[] = []): Promise<CapturedEvent[]> {
+    this.drain();
+    await act();
+    return this.#rest(names);
+  }
+
+  #rest(names: readonly string[]): CapturedEvent[] {
     const events: CapturedEvent[] = [];
     this.#visit = (event) => events.push(this.#copy(event, names));
     this.drain();
@@ -111,6 +123,7 @@ export class Capture {
       unreadable: event.memory.bytes[event.at + HEADER.unreadable]!,
       truncated: event.memory.bytes[event.at + HEADER.truncated]!,
       truncatedFields: truncatedFields(event),
+      uncertainFields: uncertainFields(event),
       abi: event.memory.bytes[event.at + HEADER.abi]!,
       fields: Object.fromEntries(names.map((name) => [name, this.#value(event, name)])),
     };

@@ -55,6 +55,7 @@ export class EventStream {
     const work = WORK[type]!;
     const isOwn = work >= IS_CANARY && this.#isOwn(type, memory, at);
     if ((work & IS_CANARY) !== 0) return undefined;
+    this.table.reach(memory, at);
     const process = (work & EXECUTES) !== 0 ? this.table.onExec(memory, at) : this.table.of(memory, at);
     if ((work & FORKS) !== 0) this.table.onFork(memory, at, process);
     else if ((work & EXITS) !== 0) this.table.onExit(process, memory.u64(at + HEADER.time_ns));

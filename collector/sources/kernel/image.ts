@@ -75,11 +75,12 @@ export const NO_IMAGE: Image = {
   verdicts: new Verdicts(),
 };
 
-/** The parts of a process record that are the image's and not the process's own, by first and last offset; the third goes on to the end. */
+/** The parts of a process record that are the image's and not the process's own, by first and last offset; the last goes on to the end. */
 const SHARED_PARTS = [
   [PROCESS.exe_ino, PROCESS.parent_pid],
   [PROCESS.uid, PROCESS.exe_dev],
-  [PROCESS.exe_flags, -1],
+  [PROCESS.exe_flags, PROCESS.lineage],
+  [PROCESS.lineage + 4, -1],
 ] as const;
 
 /** Gives the image of a process record; one that was seen lately is found by the record's words, without decoding it. Of fixed size. */
@@ -99,6 +100,15 @@ export class ImageCache {
   /** Those that are remembered. */
   all(): readonly Image[] {
     return this.#images;
+  }
+
+  /** Lets go of those in containers that were forgotten: what is kept with them would stay until others need the place. */
+  forget(): void {
+    this.#images.forEach(({ container }, slot) => {
+      if (!container.forgotten) return;
+      this.#keys[slot] = undefined;
+      this.#images[slot] = NO_IMAGE;
+    });
   }
 
   of(memory: Memory, at: number): Image {

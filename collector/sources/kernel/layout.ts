@@ -67,6 +67,7 @@ export const PROCESS = offsets('process_event', [
   'argv',
   'env',
   'cgroup',
+  'lineage',
 ]);
 export const FORK = offsets('fork_event', [
   'child_start_time_ns',
@@ -143,6 +144,7 @@ export const EVENT_TYPE_NAMES: readonly string[] = [...EVENT_TYPES.keys()]
 export const FAMILIES = enumeration('event_family', 'FAMILY_');
 export const FILE_KINDS = enumeration('file_kind', 'KIND_');
 export const EXE_FLAGS = enumeration('exe_flag', 'EXE_');
+export const LINEAGE_FLAGS = enumeration('lineage_flag', 'LINEAGE_');
 export const DROP_REASONS_IN_PROBE = [...format.enumeration('drop_reason').keys()].slice(0, -1);
 export const EVENT_CLASSES_IN_PROBE = [...format.enumeration('event_class').keys()].slice(0, -1);
 const LIMITS = format.enumeration('event_limits');

@@ -35,6 +35,11 @@ class FlagNames {
   }
 }
 
+/** arch/arm64/include/uapi/asm/fcntl.h has these in other places than the rest of the machines. */
+const MOVED_OPEN_BITS =
+  process.arch === 'arm64'
+    ? { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000, O_DIRECT: 0o200000, O_LARGEFILE: 0o400000, O_TMPFILE: 0o20040000 }
+    : { O_DIRECT: 0o40000, O_LARGEFILE: 0o100000, O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000, O_TMPFILE: 0o20200000 };
 /** include/uapi/asm-generic/fcntl.h; the access mode is a number, not bits. */
 const OPEN_BITS = new FlagNames(
   {
@@ -45,14 +50,14 @@ const OPEN_BITS = new FlagNames(
     O_APPEND: 0o2000,
     O_NONBLOCK: 0o4000,
     O_DSYNC: 0o10000,
-    O_DIRECT: 0o40000,
-    O_LARGEFILE: 0o100000,
-    O_DIRECTORY: 0o200000,
-    O_NOFOLLOW: 0o400000,
+    O_DIRECT: MOVED_OPEN_BITS.O_DIRECT,
+    O_LARGEFILE: MOVED_OPEN_BITS.O_LARGEFILE,
+    O_DIRECTORY: MOVED_OPEN_BITS.O_DIRECTORY,
+    O_NOFOLLOW: MOVED_OPEN_BITS.O_NOFOLLOW,
     O_CLOEXEC: 0o2000000,
     O_SYNC: 0o4010000,
     O_PATH: 0o10000000,
-    O_TMPFILE: 0o20200000,
+    O_TMPFILE: MOVED_OPEN_BITS.O_TMPFILE,
   },
   '',
 );

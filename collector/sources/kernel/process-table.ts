@@ -2,9 +2,10 @@ import { Verdicts } from '../../../rules/runtime.ts';
 import type { Container, ContainerTable } from '../../event/container-table.ts';
 import { CgroupNames } from './cgroup-names.ts';
 import { ImageCache } from './image.ts';
-import { FORK, HEADER, PROCESS } from './layout.ts';
-import { Memory } from './memory.ts';
+import { FORK, HEADER } from './layout.ts';
+import type { Memory } from './memory.ts';
 import { adopt, type Process, unknownProcess } from './process.ts';
+import { doubtOf, type FoundProcess, ProcessRecords } from './process-records.ts';
 
 /**
  * An exited process stays this long, in the time of events. Events are merged by time, so nothing of it comes after its exit but what another
@@ -30,9 +31,17 @@ export interface ProcessTableCounts {
   missed: number;
 }
 
+/** All processes as the kernel had them from one moment to another, in its own time. */
+interface Census {
+  readonly found: readonly FoundProcess[];
+  readonly fromNs: number;
+  readonly untilNs: number;
+}
+
 /**
  * The processes of this machine, by pid: filled from the running system, kept by fork, execution and exit events. Every event carries
- * the start time and the execution count of its process, so an entry that a lost event made stale is seen, and read again.
+ * the start time and the execution count of its process, so an entry that a lost event made stale is seen, and read again. After a loss all
+ * are read: what ended unseen goes, what began unseen comes.
  */
 export class ProcessTable {
   readonly counts: ProcessTableCounts = { healed: 0, evicted: 0, missed: 0 };
@@ -43,7 +52,10 @@ export class ProcessTable {
   readonly #cgroups = new CgroupNames();
   readonly #capacity: number;
   readonly #images: ImageCache;
-  readonly #read: (pid: number) => Uint8Array;
+  readonly #records: ProcessRecords;
+  /** Taken after a loss. The events before it are still on their way: it takes effect when they are through. */
+  #census: Census | undefined;
+  #isBehind = false;
   /** Of the last event: events come in bursts of one process. */
   #latest = unknownProcess(0, 0, 0);
   #healsLeft = HEALS_PER_SECOND;
@@ -51,7 +63,7 @@ export class ProcessTable {
   constructor(options: ProcessTableOptions) {
     this.#capacity = options.capacity;
     this.#images = new ImageCache(options.captureEnv, options.containers);
-    this.#read = options.read;
+    this.#records = new ProcessRecords(this.#images, this.#cgroups, options.read);
   }
 
   get size(): number {
@@ -62,19 +74,81 @@ export class ProcessTable {
     return this.#capacity;
   }
 
-  /** Takes in every running process. Parents come before their children: links are made in a second pass. */
+  /** True if processes that were not known came faster than they could be asked about: {@link recover} brings them. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** Takes in every running process, in place of what was known. */
   fill(): void {
-    const found: { process: Process; parentPid: number }[] = [];
-    this.#eachRecord(0, (memory, at) => {
-      const process = this.#fromRecord(memory, at);
+    this.#processes.clear();
+    const found = this.#records.of(0).filter(({ hasEnded }) => !hasEnded);
+    this.#takeIn(found);
+    // of what was there before nothing was lost: a parent is whom the kernel names
+    for (const { process } of found) process.doubt = 'none';
+  }
+
+  /**
+   * Events of processes were lost: reads every process again. What ended goes and what is new comes as soon as an event from now on is seen.
+   * @returns false if it is on its way from an earlier call
+   */
+  recover(): boolean {
+    if (this.#census !== undefined) return false;
+    const found = this.#records.of(0);
+    if (found.length > 0) this.#census = { found, fromNs: found[0]!.timeNs, untilNs: found.at(-1)!.timeNs };
+    this.#isBehind = false;
+    return true;
+  }
+
+  /** This record comes next. */
+  reach(memory: Memory, at: number): void {
+    if (this.#census !== undefined && memory.u64(at + HEADER.time_ns) >= this.#census.untilNs)
+      this.#apply(this.#census);
+  }
+
+  #apply({ found, fromNs, untilNs }: Census): void {
+    this.#census = undefined;
+    this.counts.healed += this.#takeIn(found.filter((each) => !each.hasEnded && this.#isNews(each)));
+    const alive = new Set(
+      found.filter(({ hasEnded }) => !hasEnded).map(({ process: { pid } }) => this.#processes.get(pid)),
+    );
+    for (const process of this.#processes.values())
+      if (process.exitTimeNs === 0 && process.startTimeNs < fromNs && !alive.has(process))
+        this.onExit(process, untilNs);
+  }
+
+  /** Whether the kernel knows more than the entry says: of another process, or of a later image. */
+  #isNews({ process: { pid, startTimeNs, execId } }: FoundProcess): boolean {
+    const entry = this.#processes.get(pid);
+    if (entry === undefined || entry.startTimeNs !== startTimeNs)
+      return entry === undefined || entry.startTimeNs < startTimeNs;
+    return entry.exitTimeNs === 0 && (!entry.known || entry.execId < execId);
+  }
+
+  /** Parents need not come before their children: links are made in a second pass. @returns how many they were */
+  #takeIn(found: readonly FoundProcess[]): number {
+    const before = found.map(({ process }) => this.#known(process.pid, process.startTimeNs));
+    const entries = found.map(({ process }, i) => {
+      const entry = before[i];
+      // children that it had meanwhile point to an entry of which nothing was known
+      if (entry !== undefined && !entry.known) return Object.assign(entry, process);
       this.#put(process);
-      found.push({ process, parentPid: memory.u32[(at + PROCESS.parent_pid) >>> 2]! });
+      return process;
     });
-    for (const { process, parentPid } of found) {
-      const parent = this.#processes.get(parentPid);
-      if (parent !== process) process.parent = parent;
-    }
-    for (const { process } of found) process.depth = depthOf(process);
+    entries.forEach((process, i) => {
+      const entry = before[i];
+      if (entry?.parent !== undefined && entry !== process)
+        Object.assign(process, { parent: entry.parent, doubt: entry.doubt });
+      else this.#link(process, found[i]!);
+    });
+    for (const process of entries) process.depth = depthOf(process);
+    this.generation++;
+    return found.length;
+  }
+
+  #link(process: Process, { parentStartNs, lineage }: FoundProcess): void {
+    process.parent = this.#known(process.parentPid, parentStartNs);
+    process.doubt = doubtOf(lineage, process);
   }
 
   /** The process of an event: from the table if the entry is the right one, else asked of the kernel. */
@@ -96,21 +170,17 @@ export class ProcessTable {
 
   /** An execution: the process has a new image. */
   onExec(memory: Memory, at: number): Process {
-    const fresh = this.#fromRecord(memory, at);
-    const before = this.#processes.get(fresh.pid);
-    const same = before !== undefined && before.startTimeNs === fresh.startTimeNs;
-    this.#put(fresh);
-    adopt(fresh, same && before.parent !== undefined ? before.parent : this.#parentOf(memory, at));
-    fresh.execTimeNs = memory.u64(at + HEADER.time_ns);
-    this.generation++;
-    return fresh;
+    const process = this.#enter(this.#records.decode(memory, at));
+    process.execTimeNs = memory.u64(at + HEADER.time_ns);
+    return process;
   }
 
   /** A new process: a copy of the caller until it executes something else. */
   onFork(memory: Memory, at: number, caller: Process): void {
+    if (!caller.known) return; // the child is asked for when something is heard of it
     const parentPid = memory.u32[(at + FORK.parent_pid) >>> 2]!;
     const parentStartNs = memory.u64(at + FORK.parent_start_time_ns);
-    const parent = parentPid === caller.pid ? caller : this.#known(parentPid, parentStartNs);
+    const parent = parentPid === caller.pid ? caller : this.#find(parentPid, parentStartNs);
     const child: Process = {
       ...caller,
       pid: memory.u32[(at + FORK.child_pid) >>> 2]!,
@@ -120,6 +190,7 @@ export class ProcessTable {
       pidNamespace: memory.u32[(at + FORK.child_pid_namespace) >>> 2]!,
       parentPid,
       vparentPid: caller.vpid,
+      doubt: parent === undefined && parentPid !== 0 ? 'parent' : 'none',
       exitTimeNs: 0,
       ancestorGeneration: -1,
     };
@@ -154,7 +225,7 @@ export class ProcessTable {
   ancestorNames(process: Process): readonly string[] {
     if (process.ancestorGeneration === this.generation) return process.ancestorNames;
     const names: string[] = [];
-    for (let at = process.parent; at !== undefined; at = at.parent) names.push(at.image.comm);
+    for (let at = process.parent; at !== undefined; at = at.parent) if (at.known) names.push(at.image.comm);
     process.ancestorNames = names;
     process.ancestorGeneration = this.generation;
     return names;
@@ -169,8 +240,13 @@ export class ProcessTable {
 
   /** The path of a cgroup: of one in which something was executed lately, or runs. Asks the kernel if it is not known. */
   cgroupPath(id: number): string | undefined {
-    if (this.#cgroups.get(id) === undefined) this.#eachRecord(0, (memory, at) => this.#fromRecord(memory, at));
+    if (this.#cgroups.get(id) === undefined) this.#records.of(0);
     return this.#cgroups.get(id);
+  }
+
+  /** Containers were forgotten: what was executed in them does not come again. */
+  forgetImages(): void {
+    this.#images.forget();
   }
 
   /** The containers that processes are in. */
@@ -178,6 +254,10 @@ export class ProcessTable {
     const containers = new Set<Container>();
     for (const { exitTimeNs, image } of this.#processes.values()) if (exitTimeNs === 0) containers.add(image.container);
     return containers;
+  }
+
+  pids(): Iterable<number> {
+    return this.#processes.keys();
   }
 
   /** The entry of a pid as it stands, stale or not. */
@@ -190,35 +270,57 @@ export class ProcessTable {
     return process !== undefined && process.startTimeNs === startTimeNs ? process : undefined;
   }
 
-  #parentOf(memory: Memory, at: number): Process | undefined {
-    return this.#known(memory.u32[(at + PROCESS.parent_pid) >>> 2]!, memory.u64(at + PROCESS.parent_start_time_ns));
+  /** A process that is new, or has another image; who started it is known better than by the kernel's word if its birth was seen. */
+  #enter(found: FoundProcess): Process {
+    const { process } = found;
+    const before = this.#known(process.pid, process.startTimeNs);
+    if (before?.parent === undefined) this.#trace(found);
+    else {
+      adopt(process, before.parent);
+      process.doubt = before.doubt;
+    }
+    this.#put(process); // after its ancestors, which may push out others
+    this.generation++;
+    return process;
+  }
+
+  /** The process of this identity: the entry, or else what the kernel says. */
+  #find(pid: number, startTimeNs: number): Process | undefined {
+    return this.#known(pid, startTimeNs) ?? this.#ask(pid, startTimeNs);
+  }
+
+  /** Hangs a process whose birth was not seen below the parent that the kernel names. */
+  #trace({ process, parentStartNs, lineage }: FoundProcess): void {
+    adopt(process, process.parentPid === 0 ? undefined : this.#find(process.parentPid, parentStartNs));
+    process.doubt = doubtOf(lineage, process);
   }
 
   #heal(pid: number, startTimeNs: number, execId: number): Process {
     this.counts.missed++;
-    // The idle task is no process, and asking for 0 would be asking for all.
-    if (this.#healsLeft > 0 && pid !== 0) {
-      this.#healsLeft--;
-      const healed = this.#readOne(pid);
-      if (healed !== undefined && healed.startTimeNs === startTimeNs) {
-        this.counts.healed++;
-        return healed;
-      }
-    }
+    const healed = this.#ask(pid, startTimeNs);
+    if (healed !== undefined) return healed;
     const unknown = unknownProcess(pid, startTimeNs, execId);
-    this.#put(unknown);
+    const entry = this.#processes.get(pid);
+    // the number may belong to another by now
+    if (entry === undefined || entry.startTimeNs <= startTimeNs) this.#put(unknown);
     return unknown;
   }
 
-  #readOne(pid: number): Process | undefined {
-    let found: Process | undefined;
-    this.#eachRecord(pid, (memory, at) => {
-      found = this.#fromRecord(memory, at);
-      this.#put(found);
-      adopt(found, this.#parentOf(memory, at));
-      this.generation++;
-    });
-    return found;
+  #ask(pid: number, startTimeNs: number): Process | undefined {
+    // The idle task is no process, and asking for 0 would be asking for all.
+    if (pid === 0) return undefined;
+    if (this.#healsLeft === 0) {
+      this.#isBehind = true;
+      return undefined;
+    }
+    this.#healsLeft--;
+    const found = this.#records.of(pid)[0];
+    if (found === undefined) return undefined;
+    const process = this.#enter(found);
+    if (found.hasEnded) this.onExit(process, found.timeNs);
+    if (process.startTimeNs !== startTimeNs) return undefined;
+    this.counts.healed++;
+    return process;
   }
 
   #put(process: Process): void {
@@ -240,39 +342,6 @@ export class ProcessTable {
       this.counts.evicted++;
       return;
     }
-  }
-
-  #eachRecord(pid: number, visit: (memory: Memory, at: number) => void): void {
-    const bytes = this.#read(pid);
-    const memory = new Memory(new Uint8Array(bytes).buffer);
-    for (let at = 0; at < bytes.length; at += memory.u16[(at + HEADER.size) >>> 1]!) visit(memory, at);
-  }
-
-  #fromRecord(memory: Memory, at: number): Process {
-    const u32 = (offset: number): number => memory.u32[(at + offset) >>> 2]!;
-    const startTimeNs = memory.u64(at + HEADER.start_time_ns);
-    const image = this.#images.of(memory, at);
-    if (image.cgroup !== undefined) this.#cgroups.note(memory.u64(at + HEADER.cgroup_id), image.cgroup);
-    return {
-      pid: u32(HEADER.pid),
-      startTimeNs,
-      execId: u32(HEADER.exec_id),
-      execTimeNs: startTimeNs,
-      image,
-      known: true,
-      parent: undefined,
-      parentPid: u32(PROCESS.parent_pid),
-      depth: 0,
-      vpid: u32(PROCESS.vpid),
-      vparentPid: u32(PROCESS.vparent_pid),
-      sessionId: u32(PROCESS.session_id),
-      processGroupId: u32(PROCESS.process_group_id),
-      pidNamespace: u32(PROCESS.pid_namespace),
-      mntNamespace: u32(PROCESS.mnt_namespace),
-      exitTimeNs: 0,
-      ancestorNames: [],
-      ancestorGeneration: -1,
-    };
   }
 }
 

@@ -3,6 +3,12 @@ import { type Image, NO_IMAGE } from './image.ts';
 /** How long a chain of ancestors is kept; an endless chain of forks must not keep every process it ever had. */
 export const MAX_ANCESTORS = 64;
 
+/**
+ * What is not certain of who started a process. `image`: the parent has executed something since, and which of its programs it was is not known. `parent`: its
+ * birth was not seen, and the parent that the kernel names may have adopted it, or nothing is known of it.
+ */
+export type Doubt = 'none' | 'image' | 'parent';
+
 /** What is known of a process. Identity is pid and start time; `execId` says which of its images this describes. */
 export interface Process {
   readonly pid: number;
@@ -16,6 +22,7 @@ export interface Process {
   known: boolean;
   /** The process that started it, kept even after its exit: the lineage is who did it, not who adopted it. */
   parent: Process | undefined;
+  doubt: Doubt;
   parentPid: number;
   /** Length of the chain of parents, at most {@link MAX_ANCESTORS}. */
   depth: number;
@@ -44,6 +51,7 @@ export function unknownProcess(pid: number, startTimeNs: number, execId: number)
     image: NO_IMAGE,
     known: false,
     parent: undefined,
+    doubt: 'parent',
     parentPid: 0,
     depth: 0,
     vpid: pid,

@@ -75,6 +75,7 @@ export class KernelSource {
   #reader = new RingReader([]);
   /** The most bytes that waited in each ring since the last look at the statistics. */
   #peaks = new Float64Array(0);
+  #lostProcessEvents = 0;
   /** The clock of what may be a second old. */
   #tickMillis = 0;
   #onEvent: (event: EventView) => void = () => {};
@@ -216,9 +217,20 @@ export class KernelSource {
     this.clock.refresh();
     this.#tickMillis = performance.now();
     const nowNs = this.clock.nowNs();
+    this.#recover();
     this.table.tick(nowNs);
     this.containers.retry(this.#tickMillis, () => this.table.containers());
+    if (this.containers.sweep(this.#tickMillis, () => this.table.containers())) this.table.forgetImages();
     this.#options.tap?.tick(nowNs, this.clock.offsetNs);
+  }
+
+  /** The process table lives on events: when some were lost, it is compared with the kernel. */
+  #recover(): void {
+    let lost = 0;
+    for (const { reason, class: ofClass, count } of this.#drops())
+      if (ofClass === 'process' && reason !== 'read_failed') lost += count;
+    if (lost === this.#lostProcessEvents && !this.table.isBehind) return;
+    if (this.table.recover()) this.#lostProcessEvents = lost;
   }
 
   stats(): Pick<CollectorStats, 'events' | 'drops' | 'rings' | 'processTable'> {

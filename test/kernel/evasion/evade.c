@@ -152,6 +152,7 @@ static long files(const char *way, char **argv)
 	int fd = -1;
 
 	if (IS("uring")) return ring_run(argv, 0);
+	if (IS("uring-overflown")) return ring_run_overflown(argv);
 	if (IS("uring-sqpoll")) return ring_run(argv, IORING_SETUP_SQPOLL);
 	if (IS("uring-skip-success")) {
 		ring_sqe_flags = IOSQE_CQE_SKIP_SUCCESS;

@@ -1,6 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 /* One operation through io_uring, by its two system calls alone. */
 static unsigned char ring_sqe_flags;
+/* How many answers it has. */
+static unsigned ring_answers = 1;
+
+static int ring_listening(struct sockaddr_in *address, int connections)
+{
+	socklen_t length = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	bind(fd, (void *)address, sizeof(*address));
+	listen(fd, connections);
+	getsockname(fd, (void *)address, &length);
+	while (connections-- > 0)
+		if (connect(socket(AF_INET, SOCK_STREAM, 0), (void *)address, length)) return -1;
+	return fd;
+}
+
+/* A socket for datagrams with some that wait. */
+static int ring_received(struct sockaddr_in *address, int datagrams)
+{
+	socklen_t length = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), client = socket(AF_INET, SOCK_DGRAM, 0);
+
+	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	bind(fd, (void *)address, sizeof(*address));
+	getsockname(fd, (void *)address, &length);
+	connect(client, (void *)address, length);
+	while (datagrams-- > 0)
+		if (write(client, "payload", 7) != 7) return -1;
+	return fd;
+}
 
 static int ring_fill(struct io_uring_sqe *sqe, char **argv)
 {
@@ -59,17 +90,33 @@ static int ring_fill(struct io_uring_sqe *sqe, char **argv)
 			/* addr_len, newer than some headers */
 			*(unsigned short *)&sqe->file_index = sizeof(address);
 		}
-	} else if (!strcmp(operation, "accept4")) {
-		socklen_t length = sizeof(address);
-
-		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	} else if (!strncmp(operation, "accept4", 7)) {
+		ring_answers = strcmp(operation, "accept4-multishot") ? 1 : 2;
 		sqe->opcode = IORING_OP_ACCEPT;
-		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
+		sqe->fd = ring_listening(&address, ring_answers);
 		sqe->addr = 0;
-		bind(sqe->fd, (void *)&address, sizeof(address));
-		listen(sqe->fd, 1);
-		getsockname(sqe->fd, (void *)&address, &length);
-		if (connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, length)) return -1;
+		if (ring_answers > 1) sqe->ioprio = 1 /* IORING_ACCEPT_MULTISHOT */;
+		if (!strcmp(operation, "accept4-direct")) sqe->file_index = 1;
+	} else if (!strcmp(operation, "recv") || !strcmp(operation, "recvmsg")) {
+		static char text[16];
+		static struct iovec part = { text, sizeof(text) };
+		static struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+		sqe->opcode = operation[4] ? IORING_OP_RECVMSG : IORING_OP_RECV;
+		sqe->fd = ring_received(&address, 1);
+		sqe->addr = operation[4] ? (unsigned long)&message : (unsigned long)text;
+		sqe->len = operation[4] ? 1 : sizeof(text);
+	} else if (!strcmp(operation, "bind")) {
+		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		sqe->opcode = 56; /* IORING_OP_BIND */
+		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
+		sqe->addr = (unsigned long)&address;
+		sqe->off = sizeof(address);
+	} else if (!strcmp(operation, "listen")) {
+		sqe->opcode = 57; /* IORING_OP_LISTEN */
+		sqe->fd = ring_listening(&address, 0);
+		sqe->addr = 0;
+		sqe->len = atoi(argv[1]);
 	} else {
 		return -1;
 	}
@@ -89,7 +136,7 @@ static long ring_run(char **argv, unsigned flags)
 	submission = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
 	completion = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*cqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_CQ_RING);
 	sqes = mmap(NULL, params.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
-	if (!strcmp(argv[0], "openat-direct")) {
+	if (strstr(argv[0], "-direct")) {
 		int none[2] = { -1, -1 };
 
 		syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, none, 2);
@@ -110,9 +157,40 @@ static long ring_run(char **argv, unsigned flags)
 			syscall(SYS_io_uring_enter, fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
 			usleep(1000);
 		}
-	} else if (syscall(SYS_io_uring_enter, fd, *tail, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0) {
+	} else if (syscall(SYS_io_uring_enter, fd, *tail, ring_answers, IORING_ENTER_GETEVENTS, NULL, 0) < 0) {
 		return -1;
 	}
 	cqes = (struct io_uring_cqe *)(completion + params.cq_off.cqes);
 	return cqes->res;
+}
+
+/* The ring of answers is full before the operation ends: the kernel puts its answer aside until there is room. */
+static long ring_run_overflown(char **argv)
+{
+	struct io_uring_params params = {};
+	int fd = syscall(SYS_io_uring_setup, 4, &params);
+	char *submission, *completion;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+	unsigned *tail, answers = params.cq_entries;
+
+	if (fd < 0) return -1;
+	submission = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	completion = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*cqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_CQ_RING);
+	sqes = mmap(NULL, params.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	*(unsigned *)(submission + params.sq_off.array) = 0;
+	tail = (unsigned *)(submission + params.sq_off.tail);
+	for (unsigned i = 0; i <= answers; i++) {
+		memset(sqes, 0, sizeof(*sqes));
+		if (i < answers) sqes->opcode = IORING_OP_NOP;
+		else if (ring_fill(sqes, argv)) return -1;
+		for (unsigned entry = 0; entry < params.sq_entries; entry++) ((unsigned *)(submission + params.sq_off.array))[entry] = 0;
+		atomic_store((_Atomic unsigned *)tail, *tail + 1);
+		if (syscall(SYS_io_uring_enter, fd, 1, 0, 0, NULL, 0) < 0) return -1;
+	}
+	usleep(100000);
+	atomic_store((_Atomic unsigned *)(completion + params.cq_off.head), answers);
+	syscall(SYS_io_uring_enter, fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+	cqes = (struct io_uring_cqe *)(completion + params.cq_off.cqes);
+	return cqes[answers & (params.cq_entries - 1)].res;
 }

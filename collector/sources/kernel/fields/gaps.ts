@@ -1,5 +1,6 @@
 import type { EventView } from '../event-view.ts';
 import { HEADER, UNREADABLE_RESULT } from '../layout.ts';
+import type { Process } from '../process.ts';
 
 /** Which field each string of a family's record (n-th str_ref in event.h) gives: what a bit of `unreadable` or `truncated` is about. */
 const FIELDS_OF_STRINGS: Readonly<Record<EventView['shape'], readonly string[]>> = {
@@ -33,4 +34,22 @@ function joined(event: EventView, offset: number, ofProcess: number): readonly s
   const mask = event.shape === 'process' ? 0 : event.memory.bytes[event.at + offset]!;
   if (mask === 0 && ofProcess === 0) return undefined;
   return [...fieldsMarked(event.shape, mask), ...fieldsMarked('process', ofProcess)];
+}
+
+/**
+ * Fields that events which were lost may have left wrong. `proc.name` stands for all that is told of the process's own program, `proc.aname[n]` for that of its n-th
+ * ancestor, `proc.apid[n]` for that ancestor and all behind it.
+ */
+export function uncertainFields({ process, memory, at }: EventView): readonly string[] | undefined {
+  const fields: string[] = [];
+  if (!process.known || memory.u32[(at + HEADER.exec_id) >>> 2]! < process.execId) fields.push('proc.name');
+  let n = 1;
+  for (let child: Process | undefined = process; child !== undefined; child = child.parent, n++) {
+    if (child.doubt === 'parent') {
+      fields.push(`proc.apid[${n}]`);
+      break;
+    }
+    if (child.doubt === 'image' || child.parent?.known === false) fields.push(`proc.aname[${n}]`);
+  }
+  return fields.length > 0 ? fields : undefined;
 }

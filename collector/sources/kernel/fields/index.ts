@@ -7,7 +7,7 @@ import { CONTAINER_FIELDS, labelEvidence } from './container-fields.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
 import { abiName, EVENT_FIELDS, FIELDS_BY_EVENT_TYPE } from './event-fields.ts';
-import { truncatedFields, unreadableFields } from './gaps.ts';
+import { truncatedFields, uncertainFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
 
 const FIELDS: FieldTable = { ...EVENT_FIELDS, ...DESCRIPTOR_FIELDS, ...PROCESS_FIELDS, ...CONTAINER_FIELDS };
@@ -184,7 +184,11 @@ export class Evidence {
     const evidence: Record<string, FieldValue> = {};
     const { container } = event.process.image;
     const { missed } = container;
-    const gaps = { 'evt.unreadable': unreadableFields(event), 'evt.truncated': truncatedFields(event) };
+    const gaps = {
+      'evt.unreadable': unreadableFields(event),
+      'evt.truncated': truncatedFields(event),
+      'evt.uncertain': uncertainFields(event),
+    };
     for (const [name, fields] of Object.entries(gaps)) if (fields !== undefined) evidence[name] = fields;
     if (abiName(event) !== 'native') evidence['shikra.evt.abi'] = abiName(event);
     if (event.raced) evidence['shikra.evt.raced'] = true;

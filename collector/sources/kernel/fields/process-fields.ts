@@ -35,7 +35,7 @@ function ancestors(
     return (event) => {
       const values: string[] = [];
       for (let at = event.process.parent; at !== undefined; at = at.parent) {
-        const value = read(at);
+        const value = at.known ? read(at) : undefined;
         if (value !== undefined) values.push(value);
       }
       return values;
