@@ -10,6 +10,7 @@ import { type ReloadOutcome, RulesReloader } from './engine/reloader.ts';
 import { RulesWatch } from './engine/rules-watch.ts';
 import { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
+import { NetworkReceivers } from './network-receivers.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
 import { ReceiversInUse } from './receivers-in-use.ts';
 import { checkRequirements } from './sources/kernel/requirements.ts';
@@ -75,7 +76,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       metrics,
       logger,
     };
-    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(thread, audit) });
+    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(receivers, thread, audit) });
     audit = await loading;
     const agent = new RunningAgent({ thread, audit, pipeline, metrics, logger, receivers, watch });
     await agent.start();
@@ -97,8 +98,9 @@ async function loadAudit(receivers: ReceiversInUse): Promise<AuditCollector | un
   return AuditCollector.load(receivers.auditOptions(receivers.audit), receivers.auditRules());
 }
 
-function readiness(thread: CollectorThread | undefined, audit: AuditCollector | undefined) {
-  const { ready, parts } = thread?.readiness() ?? { ready: audit !== undefined, parts: {} };
+function readiness(receivers: ReceiversInUse, thread: CollectorThread | undefined, audit: AuditCollector | undefined) {
+  const isAuditReady = receivers.audit === undefined || audit !== undefined;
+  const { ready, parts } = thread?.readiness() ?? { ready: isAuditReady, parts: {} };
   return { ready, parts: { ...parts, ...(audit && { k8s_audit: audit.status }) } };
 }
 
@@ -116,6 +118,7 @@ class RunningAgent implements Agent {
   readonly closed: Promise<0 | ExitCode>;
   readonly #thread: CollectorThread | undefined;
   readonly #audit: AuditCollector | undefined;
+  readonly #network: NetworkReceivers;
   readonly #pipeline: Pipeline;
   readonly #metrics: Metrics;
   readonly #logger: Logger;
@@ -136,6 +139,7 @@ class RunningAgent implements Agent {
     this.#thread = thread;
     this.#audit = audit;
     this.#pipeline = pipeline;
+    this.#network = new NetworkReceivers({ pipeline, metrics, logger });
     this.#metrics = metrics;
     this.#logger = logger;
     this.#receivers = receivers;
@@ -148,16 +152,16 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     const warnings = new Set([...(await this.#startKernel()), ...(await this.#startAudit())]);
     for (const warning of warnings) this.#logger.warn({ component: 'rules' }, warning);
+    await this.#startNetwork();
     this.#statsTimer = setInterval(() => this.#askStats(), STATS_INTERVAL_MILLIS);
     this.#watch.listen({
       onChange: () => void this.reload(),
       onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
     });
     process.on('SIGHUP', this.#onHangUp);
-    const watched = [this.#thread && 'system calls', this.#audit && 'Kubernetes audit events'].filter(Boolean);
     const rules = [...this.#rules.values()].flat().length;
     // Last: who reads this may send signals.
-    this.#logger.info({ rules }, `watching ${watched.join(' and ')}`);
+    this.#logger.info({ rules }, `watching ${this.#receivers.describe()}`);
   }
 
   /** @returns warnings of its rules */
@@ -202,6 +206,15 @@ class RunningAgent implements Agent {
       logger: this.#logger.child({ component: receiver.id }),
     });
     return audit.warnings;
+  }
+
+  async #startNetwork(): Promise<void> {
+    try {
+      await this.#network.start(this.#receivers.network());
+    } catch (error) {
+      await this.#network.stop();
+      throw error;
+    }
   }
 
   #addReloader(id: string, target: Pick<CollectorThread, 'adopt'>, request: () => RulesRequest): void {
@@ -270,7 +283,7 @@ class RunningAgent implements Agent {
   async #stop(): Promise<void> {
     const started = performance.now();
     this.#unwatch();
-    const [leftBytes] = await Promise.all([this.#stopKernel(), this.#stopAudit()]);
+    const [leftBytes] = await Promise.all([this.#stopKernel(), this.#stopAudit(), this.#network.stop()]);
     if (leftBytes === undefined)
       this.#logger.error('the collector did not answer: events that were in its rings are lost');
     else if (leftBytes > 0)
@@ -299,7 +312,7 @@ class RunningAgent implements Agent {
     const death = new ShikraError('COLLECTOR_DIED', error.message, { cause: error });
     this.#logger.fatal({ err: error, remedy: death.remedy }, death.message);
     this.#unwatch();
-    this.#stopping = this.#stopAudit().then(() => this.#deliver(STOP_MILLIS));
+    this.#stopping = Promise.all([this.#stopAudit(), this.#network.stop()]).then(() => this.#deliver(STOP_MILLIS));
     await this.#thread?.terminate();
     await this.#stopping;
     this.#close(1);

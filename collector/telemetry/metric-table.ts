@@ -28,6 +28,12 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: ['reason'],
   },
+  receiverRecords: {
+    name: 'shikra_receiver_records_total',
+    help: 'Alerts and log records that others sent to a receiver (falco_http, otlp), by outcome: accepted (stored); refused with a reason: unauthorized, unsupported (not what this receiver takes), malformed, too_large, invalid, unknown_priority, foreign (a log record that is no detection), unavailable (the store cannot write).',
+    type: 'counter',
+    labels: ['receiver', 'outcome'],
+  },
   ruleMatches: {
     name: 'shikra_rule_matches_total',
     help: 'Matches by rule, before processors drop or change anything.',
