@@ -2,15 +2,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ProblemLog } from './engine/problem-log.ts';
 import type { Pipeline } from './pipeline/index.ts';
 import type { FalcoHttpOptions } from './sources/falco-http/index.ts';
+import type { OtlpReceiverOptions } from './sources/otlp/index.ts';
 import type { DetectionReceiver, ReceiverSink } from './sources/receiver.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
 /** A receiver of finished detections as the configuration has it: everything that it is made of. */
-export type PlannedReceiver = { readonly id: string } & {
-  readonly type: 'falco_http';
-  readonly options: FalcoHttpOptions;
-};
+export type PlannedReceiver = { readonly id: string } & (
+  | { readonly type: 'falco_http'; readonly options: FalcoHttpOptions }
+  | { readonly type: 'otlp'; readonly options: OtlpReceiverOptions }
+);
 
 interface Running {
   readonly receiver: DetectionReceiver;
@@ -82,7 +83,11 @@ export class NetworkReceivers {
 }
 
 /** Its code is loaded only where it is used. */
-async function create({ options }: PlannedReceiver): Promise<DetectionReceiver> {
+async function create({ type, options }: PlannedReceiver): Promise<DetectionReceiver> {
+  if (type === 'otlp') {
+    const { OtlpReceiver } = await import('./sources/otlp/index.ts');
+    return new OtlpReceiver(options);
+  }
   const { FalcoHttpReceiver } = await import('./sources/falco-http/index.ts');
   return new FalcoHttpReceiver(options);
 }

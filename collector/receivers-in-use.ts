@@ -19,6 +19,7 @@ import type { PlannedReceiver } from './network-receivers.ts';
 import type { FalcoHttpReceiverConfig } from './sources/falco-http/config.ts';
 import type { GuardConfig, ListenOptions } from './sources/http/index.ts';
 import type { AuditWebhookOptions } from './sources/k8s-audit/index.ts';
+import type { OtlpReceiverConfig } from './sources/otlp/config.ts';
 
 type WebhookConfig = NonNullable<K8sAuditReceiverConfig['webhook']>;
 
@@ -93,16 +94,25 @@ export class ReceiversInUse {
 
   /** Receivers of what others have detected. @throws ShikraError CONFIG_INVALID for a file that cannot be read */
   network(): PlannedReceiver[] {
-    return receiversInUse(this.#config).flatMap(({ id, type, config }) => {
+    return receiversInUse(this.#config).flatMap(({ id, type, config }): PlannedReceiver[] => {
       const key = `receivers.${id}`;
-      return type === 'falco_http'
-        ? [{ id, type, options: this.#falcoHttp(key, config as FalcoHttpReceiverConfig) }]
-        : [];
+      if (type === 'falco_http')
+        return [{ id, type, options: this.#falcoHttp(key, config as FalcoHttpReceiverConfig) }];
+      return type === 'otlp' ? [{ id, type, options: this.#otlp(key, config as OtlpReceiverConfig) }] : [];
     });
   }
 
   #falcoHttp(key: string, { path, max_alert_size, ...listen }: FalcoHttpReceiverConfig) {
     return { key, path, maxAlertBytes: max_alert_size, ...this.#listen(key, listen) };
+  }
+
+  #otlp(key: string, { grpc, http, max_request_size }: OtlpReceiverConfig) {
+    return {
+      key,
+      maxRequestBytes: max_request_size,
+      grpc: grpc && this.#listen(`${key}.grpc`, grpc),
+      http: http && this.#listen(`${key}.http`, http),
+    };
   }
 
   #webhook({ path, max_batch_size, ...listen }: WebhookConfig): AuditWebhookOptions {

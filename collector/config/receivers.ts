@@ -3,6 +3,7 @@ import { containersConfigSchema } from '../containers/config.ts';
 import { bytes } from '../pipeline/units.ts';
 import { falcoHttpReceiverSchema } from '../sources/falco-http/config.ts';
 import { guardKeys, listenKeys } from '../sources/http/config.ts';
+import { otlpReceiverSchema } from '../sources/otlp/config.ts';
 import type { ComponentRegistry } from './component.ts';
 
 /** The rule set that comes with Shikra, as users name it in `rules_files`. */
@@ -136,4 +137,5 @@ export const receivers = {
   kernel: { configSchema: kernelReceiverSchema },
   k8s_audit: { configSchema: k8sAuditReceiverSchema },
   falco_http: { configSchema: falcoHttpReceiverSchema },
+  otlp: { configSchema: otlpReceiverSchema },
 } as const satisfies ComponentRegistry['receivers'];

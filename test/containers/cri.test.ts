@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
 import { CriClient } from '../../collector/containers/cri.ts';
-import { encode, encodeMap, Message } from '../../collector/containers/protobuf.ts';
+import { encode, encodeMap, Message } from '../../collector/protobuf.ts';
 import type { ContainerMetadata } from '../../collector/event/container-metadata.ts';
 
 const ID = 'a'.repeat(64);
