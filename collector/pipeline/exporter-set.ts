@@ -71,24 +71,27 @@ export class ExporterSet {
 
   /** Starts those that do not run yet. @throws ShikraError if one cannot; those before it run */
   async start(parts: readonly Part[]): Promise<void> {
-    for (const part of parts) {
-      if (this.#parts.includes(part)) continue;
-      const { exporter, delivery } = part;
-      this.#parts = [...this.#parts, part];
-      if (delivery !== undefined) {
-        await delivery.start();
-        continue;
-      }
-      await exporter.start();
-      if (exporter.kind === 'live') this.#follow(part, exporter);
+    try {
+      for (const part of parts) if (!this.#parts.includes(part)) await this.#start(part);
+      this.#parts = parts;
+    } catch (error) {
+      // Retention must not wait for those that were not started.
+      for (const { id } of parts) if (!this.#parts.some((part) => part.id === id)) this.#store.closeCursor(id);
+      throw error;
     }
-    this.#parts = parts;
   }
 
   async shutdown(deadlineMillis: number): Promise<void> {
     await Promise.all(this.deliveries.map(({ delivery }) => delivery.shutdown(deadlineMillis)));
     for (const { unfollow } of this.#parts) unfollow();
     for (const { exporter } of this.#parts) if (exporter.kind !== 'delivering') await exporter.shutdown();
+  }
+
+  async #start(part: Part): Promise<void> {
+    const { exporter, delivery } = part;
+    this.#parts = [...this.#parts, part];
+    await (delivery ?? exporter).start();
+    if (exporter.kind === 'live') this.#follow(part, exporter);
   }
 
   async #replace(part: Part, parts: readonly Part[], deadlineMillis: number): Promise<void> {

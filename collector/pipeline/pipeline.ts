@@ -52,7 +52,7 @@ export interface Pipeline {
 const DEAD_LETTERS_MILLIS = 2000;
 
 /** For what a changed exporter has on its way. */
-const REPLACE_MILLIS = 5000;
+const REPLACE_MILLIS = 2000;
 
 /**
  * Joins the parts: for each chain logger provider -> processors in the order given -> store; from there each exporter takes what is for it.

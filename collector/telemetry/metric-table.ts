@@ -230,6 +230,18 @@ export const METRIC_TABLE = {
     type: 'gauge',
     labels: [],
   },
+  configReload: {
+    name: 'shikra_config_reload_total',
+    help: 'Reloads of the configuration. After a failure the one from before is in force; after restart_needed all of the new one but what needs a restart.',
+    type: 'counter',
+    labels: ['outcome'],
+  },
+  configLastReload: {
+    name: 'shikra_config_last_reload_success',
+    help: 'Whether the configuration in force is that of the file: 1, or 0 after a reload that failed or that needs a restart, until one succeeds.',
+    type: 'gauge',
+    labels: [],
+  },
   buildInfo: {
     name: 'shikra_build_info',
     help: 'Always 1; the labels tell what runs.',

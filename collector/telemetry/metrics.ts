@@ -147,6 +147,8 @@ function initialise(metrics: Counters & Gauges): void {
   for (const operation of ['write', 'read', 'retention']) metrics.storeErrors.inc({ operation }, 0);
   for (const outcome of ['success', 'failure']) metrics.rulesReload.inc({ outcome }, 0);
   metrics.rulesLastReload.set(1);
+  for (const outcome of ['success', 'failure', 'restart_needed']) metrics.configReload.inc({ outcome }, 0);
+  metrics.configLastReload.set(1);
   for (const metadata of ['known', 'missing']) metrics.containers.set({ metadata }, 0);
   for (const outcome of HELD_OUTCOMES) metrics.containerHeld.inc({ outcome }, 0);
   for (const reason of MISSING_REASONS) metrics.containerDetectionsWithout.inc({ reason }, 0);
