@@ -4,6 +4,7 @@ import { StoreProcessor } from '../../exporters/store/processor.ts';
 import type { Store } from '../../exporters/store/store.ts';
 import type { Detection } from '../detection/detection.ts';
 import { SCHEMA_URL, SCOPE_NAME, toLogRecord, withDetection } from '../detection/log-record.ts';
+import type { Redaction } from '../redaction/index.ts';
 import type { ForeignRecord, RecordOrigin } from '../sources/receiver.ts';
 import { BoundedLabel } from '../telemetry/bounded-label.ts';
 import type { Chain } from './contracts.ts';
@@ -33,6 +34,7 @@ export class Lanes {
   readonly #losses: () => { readonly events: number; readonly dropped: number };
   readonly #sources = new BoundedLabel(MOST_SOURCES);
   #lanes: readonly Lane[] = [];
+  #redaction: Redaction | undefined;
   #closed = false;
 
   constructor(
@@ -54,9 +56,10 @@ export class Lanes {
   }
 
   /** From now on detections go these ways. Settles when the others have passed on what they held. */
-  async adopt(lanes: readonly Lane[]): Promise<void> {
+  async adopt(lanes: readonly Lane[], redaction: Redaction | undefined): Promise<void> {
     const before = this.#lanes;
     this.#lanes = lanes;
+    this.#redaction = redaction;
     await Promise.all(before.filter((lane) => !lanes.includes(lane)).map((lane) => this.#end(lane)));
   }
 
@@ -77,9 +80,12 @@ export class Lanes {
     for (const lane of this.#lanes) await this.#end(lane);
   }
 
-  #emitInto(lanes: readonly Lane[], detection: Detection, foreign?: ForeignRecord): void {
+  #emitInto(lanes: readonly Lane[], made: Detection, received?: ForeignRecord): void {
     const { metrics, logger } = this.#settings;
+    let detection = made;
     try {
+      detection = this.#redaction?.detection(made) ?? made;
+      const foreign = received && (this.#redaction?.foreign(received) ?? received);
       if (this.#closed) throw new Error('it has shut down');
       if (lanes.length === 0) throw new Error('no pipeline names its receiver');
       metrics.detections.inc({ priority: detection.priority, source: this.#sources.of(detection.source) });

@@ -3,6 +3,7 @@ import type { Clock } from '../../exporters/helper/clock.ts';
 import type { Readiness } from '../../exporters/helper/exporter.ts';
 import { Store } from '../../exporters/store/store.ts';
 import type { Detection } from '../detection/detection.ts';
+import { createRedaction } from '../redaction/index.ts';
 import type { ForeignRecord } from '../sources/receiver.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -104,8 +105,9 @@ class RunningPipeline implements Pipeline {
   async reconfigure(config: PipelineConfig): Promise<void> {
     const lanes = this.#lanes.plan(config.chains);
     const exporters = this.#exporters.plan(config);
+    const redaction = config.redaction && createRedaction(config.redaction);
     await this.#exporters.stopOthers(exporters, REPLACE_MILLIS);
-    await this.#lanes.adopt(lanes);
+    await this.#lanes.adopt(lanes, redaction);
     await this.#exporters.start(exporters);
   }
 
