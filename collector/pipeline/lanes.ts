@@ -63,11 +63,11 @@ export class Lanes {
     await Promise.all(before.filter((lane) => !lanes.includes(lane)).map((lane) => this.#end(lane)));
   }
 
-  /** Never throws. */
-  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): void {
+  /** Never throws. @returns false if the detection is lost */
+  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean {
     const lanes = this.#lanes;
     const into = receiver === undefined ? lanes : lanes.filter(({ receivers }) => receivers.has(receiver));
-    this.#emitInto(into, detection, foreign);
+    return this.#emitInto(into, detection, foreign);
   }
 
   /** @throws if the store cannot write */
@@ -80,7 +80,7 @@ export class Lanes {
     for (const lane of this.#lanes) await this.#end(lane);
   }
 
-  #emitInto(lanes: readonly Lane[], made: Detection, received?: ForeignRecord): void {
+  #emitInto(lanes: readonly Lane[], made: Detection, received?: ForeignRecord): boolean {
     const { metrics, logger } = this.#settings;
     let detection = made;
     try {
@@ -96,12 +96,14 @@ export class Lanes {
         const record = withDetection(foreign.record, detection);
         for (const lane of lanes) foreignLogger(lane, foreign.origin).emit(record);
       }
+      return true;
     } catch (error) {
       metrics.pipelineErrors.inc();
       logger.error(
         { err: error, uuid: detection.uuid, rule: detection.rule },
         'a detection was lost: the pipeline failed',
       );
+      return false;
     }
   }
 

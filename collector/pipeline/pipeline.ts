@@ -29,8 +29,9 @@ export interface Pipeline {
    * Sends a detection on its way; it is on disk at the end of this turn of the event loop. Never throws.
    * @param receiver the id of the receiver that it came from: it goes the way of the pipelines that name it. Left out, it goes all ways.
    * @param foreign the record that it was restored from, which goes on in place of one made here
+   * @returns false if it is lost, which is counted and logged
    */
-  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): void;
+  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean;
   /** Takes the collector's counts: for the metrics, and for the processor that tells of losses. */
   loss(stats: CollectorStats): void;
   /**
@@ -111,8 +112,8 @@ class RunningPipeline implements Pipeline {
     await this.#exporters.start(exporters);
   }
 
-  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): void {
-    this.#lanes.emit(detection, receiver, foreign);
+  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean {
+    return this.#lanes.emit(detection, receiver, foreign);
   }
 
   loss(stats: CollectorStats): void {

@@ -24,8 +24,8 @@ export interface ForeignRecord {
 
 /** What a receiver of finished detections is handed when it begins. */
 export interface ReceiverSink {
-  /** Sends a detection on its way. @param record where it came as a log record */
-  emit(detection: Detection, record?: ForeignRecord): void;
+  /** Sends a detection on its way. @param record where it came as a log record. @returns false if it is lost: it must not be acknowledged */
+  emit(detection: Detection, record?: ForeignRecord): boolean;
   /** Settles when what was emitted before is on disk; with false if it could not be written. Many may wait for one write. */
   stored(): Promise<boolean>;
   /** For the metric; counts alerts or log records, or requests where nothing else is known. */

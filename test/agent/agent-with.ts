@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
@@ -42,7 +42,14 @@ export class AgentWith {
       exporters: { stdout: { format: 'json' }, prometheus: { port: 0 }, ...exporters },
       service: { store: { path: 'store.db' }, ...service },
     };
-    writeFileSync(join(this.folder, 'config.yaml'), JSON.stringify(config));
+    this.write(JSON.stringify(config));
+  }
+
+  /** At once, as editors do: the agent may look at any time. */
+  write(text: string): void {
+    const file = join(this.folder, 'config.yaml');
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
   }
 
   /** The address that the agent told of with this message. */

@@ -1,7 +1,7 @@
 /** The configuration of an agent that runs is changed: what it detects meanwhile comes out of it all the same. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -133,7 +133,7 @@ test('a configuration with mistakes leaves the one before in force, and says so 
   const agent = await AgentWith.start(t, receivers);
   const url = agent.url('alerts of Falco are taken');
   const good = readFileSync(join(agent.folder, 'config.yaml'), 'utf8');
-  writeFileSync(join(agent.folder, 'config.yaml'), good.replace('"stdout"', '"stdot"'));
+  agent.write(good.replace('"stdout"', '"stdot"'));
   await agent.command.metricUntil(failures, (value) => value === 1);
   assert.equal(await agent.command.metric('shikra_config_last_reload_success'), 0);
   await agent.command.until('a detection of it', () => agent.command.stdout.includes('configuration rejected'));
@@ -145,7 +145,7 @@ test('a configuration with mistakes leaves the one before in force, and says so 
   );
   assert.match(agent.command.stderr, /"level":50.*The configuration was not reloaded/);
   await post(url);
-  writeFileSync(join(agent.folder, 'config.yaml'), good);
+  agent.write(good);
   await agent.command.metricUntil('shikra_config_last_reload_success', (value) => value === 1);
   await post(url);
   assert.equal(agent.stored().length, 3);

@@ -69,8 +69,8 @@ export class FalcoHttpReceiver implements DetectionReceiver {
       sink.tell(sender, error.message);
       return { status: 400, body: { error: error.message } };
     }
-    sink.emit(detection);
-    if (await sink.stored()) {
+    const isOnItsWay = sink.emit(detection);
+    if ((await sink.stored()) && isOnItsWay) {
       sink.count('accepted');
       return { status: 200, body: { uuid: detection.uuid } };
     }

@@ -27,7 +27,7 @@ export async function take(groups: readonly ReceivedGroup[], sender: string, sin
         sink.tell(sender, restored.message);
         reasons.set(restored.message, (reasons.get(restored.message) ?? 0) + 1);
       } else {
-        sink.emit(restored.detection, restored.foreign);
+        if (!sink.emit(restored.detection, restored.foreign)) return unavailable(sink);
         accepted++;
         if (accepted % BETWEEN_WRITES === 0 && !(await sink.stored())) return unavailable(sink);
       }
