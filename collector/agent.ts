@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { ConfigReload } from './config-reload.ts';
 import { ContainerEngines } from './containers/engines.ts';
+import { CanaryWatch } from './engine/canary-watch.ts';
 import { FileWatch } from './engine/file-watch.ts';
 import { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
@@ -64,6 +65,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   let lock: StoreLock | undefined;
   let pipeline: Pipeline | undefined;
   let agent: RunningAgent | undefined;
+  const canaries = new CanaryWatch({ metrics, logger, emit: (detection) => void pipeline?.emit(detection) });
   try {
     lock = StoreLock.take(config.service.store.path);
     await watch.start(); // before the rules are read: a change meanwhile is one
@@ -79,10 +81,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       metrics,
       logger,
     };
-    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(thread, audit, agent !== undefined) });
+    pipeline = await createPipeline({
+      ...parts,
+      alsoReady: () => readiness(thread, audit, canaries, agent !== undefined),
+    });
     if (lock.trouble !== undefined) logger.warn({ component: 'store' }, lock.trouble);
     const prepared = await preparing;
-    const made = { config, options, thread, audit, pipeline, metrics, logger, receivers, watch, lock };
+    const made = { config, options, thread, audit, pipeline, metrics, logger, receivers, watch, lock, canaries };
     const running = new RunningAgent(made);
     await running.start(prepared);
     agent = running;
@@ -98,10 +103,17 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   }
 }
 
-function readiness(thread: CollectorThread | undefined, audit: AuditPart, isRunning: boolean) {
-  const { ready, parts } = thread?.readiness() ?? { ready: isRunning, parts: {} };
+function readiness(thread: CollectorThread | undefined, audit: AuditPart, canaries: CanaryWatch, isRunning: boolean) {
+  const kernel = thread && { collector: thread.readiness(), canaries: canaries.readiness() };
   const { running } = audit;
-  return { ready, parts: { ...parts, ...(running && { k8s_audit: running.collector.status }) } };
+  return {
+    ready: kernel === undefined ? isRunning : kernel.collector.ready && kernel.canaries.ready,
+    parts: {
+      ...kernel?.collector.parts,
+      ...kernel?.canaries.parts,
+      ...(running && { k8s_audit: running.collector.status }),
+    },
+  };
 }
 
 interface AgentParts {
@@ -115,6 +127,7 @@ interface AgentParts {
   readonly receivers: ReceiversInUse;
   readonly watch: FileWatch;
   readonly lock: StoreLock;
+  readonly canaries: CanaryWatch;
 }
 
 class RunningAgent implements Agent {
@@ -129,6 +142,7 @@ class RunningAgent implements Agent {
   readonly #config: ConfigReload | undefined;
   readonly #configWatch: FileWatch | undefined;
   readonly #lock: StoreLock;
+  readonly #canaries: CanaryWatch;
   readonly #close: (code: 0 | ExitCode) => void;
   #receivers: ReceiversInUse;
   #engines: ContainerEngines | undefined;
@@ -137,7 +151,19 @@ class RunningAgent implements Agent {
   #statsTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor({ config, options, thread, audit, pipeline, metrics, logger, receivers, watch, lock }: AgentParts) {
+  constructor({
+    config,
+    options,
+    thread,
+    audit,
+    pipeline,
+    metrics,
+    logger,
+    receivers,
+    watch,
+    lock,
+    canaries,
+  }: AgentParts) {
     this.#thread = thread;
     this.#audit = audit;
     this.#pipeline = pipeline;
@@ -151,6 +177,7 @@ class RunningAgent implements Agent {
     this.#close = close;
     this.#watch = watch;
     this.#lock = lock;
+    this.#canaries = canaries;
     if (options.readConfig === undefined || config.file === undefined) return;
     const adopt = (next: Config) => this.#adopt(next);
     this.#config = new ConfigReload({ read: options.readConfig, current: config, adopt, pipeline, metrics, logger });
@@ -190,7 +217,11 @@ class RunningAgent implements Agent {
         // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
         setImmediate(() => thread.send({ type: 'taken', count: message.detections.length }));
       },
-      onStats: (message) => this.#pipeline.loss(message.stats),
+      onStats: (message) => {
+        this.#canaries.answered();
+        this.#pipeline.loss(message.stats);
+      },
+      onCanaries: ({ report }) => this.#canaries.hear(report),
       onContainersWanted: ({ requests }) => this.#engines?.ask(requests),
       onDeath: (error) => void this.#die(error),
     });
@@ -232,7 +263,10 @@ class RunningAgent implements Agent {
   }
 
   #askStats(): void {
-    this.#thread?.send({ type: 'stats' });
+    if (this.#thread !== undefined) {
+      this.#thread.send({ type: 'stats' });
+      this.#canaries.asked();
+    }
     this.#audit.recordStats();
   }
 

@@ -78,6 +78,8 @@ export class ReceiversInUse {
       captureEnv: config.capture_env,
       hasContainerEngines: findSockets(config.containers).length > 0,
       containerHoldMillis: config.containers.hold,
+      canaryIntervalMillis: config.canary_interval,
+      programStatistics: config.program_statistics,
     };
   }
 

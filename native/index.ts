@@ -10,6 +10,7 @@ import { checkRequirements, explain } from './requirements.ts';
 
 const OBJECT_URL = new URL('./build/probe.bpf.o', import.meta.url);
 const ADDON_URL = new URL('./build/shikra.node', import.meta.url);
+const CANARY = new URL('./build/shikra-canary', import.meta.url).pathname;
 
 interface OpenProbe {
   readonly probe: unique symbol;
@@ -29,6 +30,20 @@ interface Addon {
   clockOffset(): bigint;
   close(probe: OpenProbe): void;
   test(object: Uint8Array): ProgramTest[];
+  provoke(probe: OpenProbe, provocation: AddonProvocation, program: string): Provoked;
+  reap(probe: OpenProbe): boolean;
+  interests(probe: OpenProbe): Buffer;
+  programs(probe: OpenProbe): ProgramState[];
+  mend(probe: OpenProbe): void;
+  countRuns(probe: OpenProbe): void;
+  running(): RunningProgram[];
+}
+
+interface AddonProvocation {
+  readonly token: number;
+  readonly families: number;
+  readonly turn: number;
+  readonly operation: number;
 }
 
 interface AddonOptions {
@@ -59,7 +74,53 @@ export interface ProgramTest {
   readonly ok: boolean;
   /** Why not: the kernel's error and the end of its log. */
   readonly detail: string;
+  /** What the verifier looked at; 0 if it refused. */
+  readonly verifiedInstructions: number;
 }
+
+/** What the agent is to do itself, so that its programs have something to tell. */
+export interface Provocation {
+  /** By which it is known again; the highest of its 32 bits is set. */
+  readonly token: number;
+  /** Families whose program a call is made for: a bit for each. */
+  readonly families: number;
+  /** Rises by one with each: each of the processors that may be used gets its turn. */
+  readonly turn: number;
+  /** Whether an operation of io_uring is made. */
+  readonly operation: boolean;
+  /** Whether a process is made that executes something and ends. */
+  readonly process: boolean;
+}
+
+export interface Provoked {
+  /** The number of the process that was made, as this process sees it; 0: none was wanted; below 0: errno, negative. */
+  readonly child: number;
+  /** 0, or errno, negative: of the calls for families, and of the operation. */
+  readonly calls: number;
+  readonly operation: number;
+}
+
+/** What the kernel counts for a program. Runs and their time only while somebody has it do so. */
+interface ProgramCounts {
+  readonly name: string;
+  /** It was called while it ran on the same processor, and was not run. */
+  readonly missedRuns: number;
+  readonly runs: number;
+  readonly runNanos: number;
+}
+
+export interface ProgramState extends ProgramCounts {
+  /** False: this kernel has no place for it. */
+  readonly loaded: boolean;
+  readonly attached: boolean;
+  /** It was attached, and is not any more. */
+  readonly lost: boolean;
+  /** What the verifier looked at. */
+  readonly verifiedInstructions: number;
+}
+
+/** A program of this machine; its name is what the kernel kept of it: 15 characters. */
+export type RunningProgram = ProgramCounts;
 
 let loaded: Addon | undefined;
 
@@ -87,6 +148,11 @@ export function wireFormat(): Btf {
 /** Loads each program of the probe by itself and says which the kernel takes. Attaches nothing. */
 export function probeSelfTest(): ProgramTest[] {
   return addon().test(object());
+}
+
+/** The tracing programs that are loaded on this machine, by whoever. Without CAP_SYS_ADMIN the kernel names none. */
+export function runningPrograms(): RunningProgram[] {
+  return addon().running();
 }
 
 /** Nanoseconds to add to a kernel time (CLOCK_BOOTTIME) to get wall clock. */
@@ -177,6 +243,40 @@ export class Probe {
     } catch (error) {
       throw explain(error as Error);
     }
+  }
+
+  /** Makes a few harmless calls that the programs must tell of, on one processor. */
+  provoke({ operation, process, ...rest }: Provocation): Provoked {
+    return addon().provoke(this.#probe, { ...rest, operation: operation ? 1 : 0 }, process ? CANARY : '');
+  }
+
+  /** Takes the end of the process that {@link provoke} made. @returns true if there is none left */
+  reap(): boolean {
+    return addon().reap(this.#probe);
+  }
+
+  /** The table of interests as the programs have it. */
+  interests(): Buffer {
+    return addon().interests(this.#probe);
+  }
+
+  /** What the kernel tells of each program. */
+  programs(): ProgramState[] {
+    return addon().programs(this.#probe);
+  }
+
+  /** Attaches again what somebody detached. @throws ShikraError PROBE_* */
+  mend(): void {
+    try {
+      addon().mend(this.#probe);
+    } catch (error) {
+      throw explain(error as Error);
+    }
+  }
+
+  /** Has the kernel count runs of programs and their time, until the probe is closed. @throws Error if it refuses */
+  countRuns(): void {
+    addon().countRuns(this.#probe);
   }
 
   /** Ends all work in the kernel; the rings' content stays readable. Twice is fine. */

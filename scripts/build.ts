@@ -5,7 +5,13 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
-const ASSETS = ['rules/sets/*.yaml', 'native/build/*.node', 'native/build/*.bpf.o', 'native/build/*.json'];
+const ASSETS = [
+  'rules/sets/*.yaml',
+  'native/build/*.node',
+  'native/build/*.bpf.o',
+  'native/build/shikra-canary',
+  'native/build/*.json',
+];
 
 rmSync('dist', { recursive: true, force: true });
 const { status } = spawnSync('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });

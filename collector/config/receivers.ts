@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { containersConfigSchema } from '../containers/config.ts';
-import { bytes } from '../pipeline/units.ts';
+import { bytes, duration } from '../pipeline/units.ts';
 import { falcoHttpReceiverSchema } from '../sources/falco-http/config.ts';
 import { guardKeys, listenKeys } from '../sources/http/config.ts';
 import { otlpReceiverSchema } from '../sources/otlp/config.ts';
@@ -65,6 +65,18 @@ export const kernelReceiverSchema = z.strictObject({
     .default([])
     .describe(
       'Names of environment variables whose values are recorded when a process starts (`proc.env`). None by default: they often hold secrets.',
+    ),
+  canary_interval: duration()
+    .prefault('5s')
+    .refine((millis) => millis === 0 || millis >= 1000, 'expected 1s or more, or 0s')
+    .describe(
+      'How often the agent does something harmless itself that every attached program must tell of: calls by numbers that mean nothing, an operation of io_uring that does nothing, a process (`shikra-canary`) that ends at once. No rule sees it. What does not come back twice in a row makes the agent unready and is a detection. `0s`: never, and what the kernel counts for the programs is not read.',
+    ),
+  program_statistics: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Has the kernel count how often the BPF programs run and for how long (`shikra_probe_runs_total`, `shikra_probe_run_seconds_total`). It does so for all BPF programs of the machine, and makes every system call some 100 ns longer. Needs CAP_SYS_ADMIN, and canaries: they bring the counts.',
     ),
   containers: containersConfigSchema
     .prefault({})

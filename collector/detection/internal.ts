@@ -10,6 +10,8 @@ export const INTERNAL_RULES = {
   rulesRejected: 'Shikra internal: rules rejected',
   configRejected: 'Shikra internal: configuration rejected',
   restartNeeded: 'Shikra internal: restart needed',
+  canaryMissing: 'Shikra internal: canary missing',
+  canaryBack: 'Shikra internal: canary back',
 } as const;
 
 /**

@@ -25,6 +25,8 @@ import type { ReadRules } from './rules-worker.ts';
  */
 const CREDIT = 2000;
 const TICK_MILLIS = 1000;
+/** So long after the canaries were sent, their process has ended. */
+const CANARY_MILLIS = 50;
 /** Work on new rules is done for so long at a time; then the rings are looked after. */
 const TURN_MILLIS = 4;
 
@@ -44,6 +46,7 @@ export class Collector {
   #stopAt: number | undefined;
   #ended = false;
   #ticker: NodeJS.Timeout | undefined;
+  #canaryTimer: NodeJS.Timeout | undefined;
   #waker: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -81,7 +84,7 @@ export class Collector {
   ): Promise<Collector> {
     const reading = await readRulesAside(options.rules);
     const onContainerWanted = gathered<ContainerRequest>((requests) => send({ type: 'wanted', requests }));
-    const source = new KernelSource({ ...options, onContainerWanted });
+    const source = new KernelSource({ ...options, onContainerWanted, hasCanaries: options.canaryIntervalMillis > 0 });
     try {
       const read = decodeRules(await reading.bytes);
       if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
@@ -90,7 +93,8 @@ export class Collector {
       source.open(await loading);
       collector.#attach();
       await compiled;
-      collector.#begin(read.warnings);
+      collector.#begin([...read.warnings, ...collector.#countRuns(options.programStatistics)]);
+      collector.#sendCanaries(options.canaryIntervalMillis);
       return collector;
     } catch (error) {
       reading.cancel();
@@ -170,6 +174,7 @@ export class Collector {
     if (this.#stopAt === undefined) {
       this.#stopAt = performance.now() + limitMillis;
       clearInterval(this.#ticker);
+      clearInterval(this.#canaryTimer);
       this.#source.detach();
       setTimeout(() => this.#end(), limitMillis).unref();
       this.#planTurn();
@@ -196,6 +201,29 @@ export class Collector {
       eventTypes: [...COLLECTED_EVENT_TYPES],
       warnings,
     });
+  }
+
+  /** @returns a warning if the kernel refuses: all else goes on without */
+  #countRuns(wanted: boolean): string[] {
+    if (!wanted) return [];
+    try {
+      this.#source.countRuns();
+      return [];
+    } catch (error) {
+      const { message } = error as Error;
+      return [`receivers.kernel.program_statistics: ${message}; grant CAP_SYS_ADMIN, or leave it out`];
+    }
+  }
+
+  #sendCanaries(intervalMillis: number): void {
+    if (intervalMillis === 0) return;
+    const next = (): void => {
+      const report = this.#source.nextCanaries();
+      if (report !== undefined) this.#send({ type: 'canaries', report });
+      setTimeout(() => this.#ended || this.#source.endCanaries(), CANARY_MILLIS).unref();
+    };
+    next();
+    this.#canaryTimer = setInterval(next, intervalMillis);
   }
 
   /** Drains for a while, then lets messages in. Without credit it waits: taken() goes on. */

@@ -3,7 +3,7 @@ import type { Detection } from '../detection/detection.ts';
 import type { Priority } from '../detection/priority.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
-import type { CollectorStats } from '../telemetry/collector-stats.ts';
+import type { CanaryReport, CollectorStats } from '../telemetry/collector-stats.ts';
 import type { RulesRequest } from './load-rules.ts';
 import type { ReloadOutcome } from './reloader.ts';
 
@@ -19,6 +19,10 @@ export interface CollectorOptions {
   readonly hasContainerEngines: boolean;
   /** How long an event waits for the metadata of its container. */
   readonly containerHoldMillis: number;
+  /** How often the programs are given something to tell; 0: never. */
+  readonly canaryIntervalMillis: number;
+  /** Whether the kernel counts runs of programs and their time. */
+  readonly programStatistics: boolean;
 }
 
 export interface LoadedRule {
@@ -37,6 +41,7 @@ export type FromCollector =
     }
   | { readonly type: 'detections'; readonly detections: readonly Detection[] }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
+  | { readonly type: 'canaries'; readonly report: CanaryReport }
   /** Containers that the engines are to be asked about. */
   | { readonly type: 'wanted'; readonly requests: readonly ContainerRequest[] }
   /** The answer to `adopt`. */

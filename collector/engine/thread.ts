@@ -8,6 +8,7 @@ type MessageOf<Type extends FromCollector['type']> = Extract<FromCollector, { ty
 interface Listeners {
   readonly onDetections: (message: MessageOf<'detections'>) => void;
   readonly onStats: (message: MessageOf<'stats'>) => void;
+  readonly onCanaries: (message: MessageOf<'canaries'>) => void;
   readonly onContainersWanted: (message: MessageOf<'wanted'>) => void;
   /** The thread ended without being asked to. */
   readonly onDeath: (error: Error) => void;
@@ -124,6 +125,9 @@ export class CollectorThread {
         break;
       case 'stats':
         this.#listeners?.onStats(message);
+        break;
+      case 'canaries':
+        this.#listeners?.onCanaries(message);
         break;
       case 'wanted':
         this.#listeners?.onContainersWanted(message);

@@ -170,7 +170,7 @@ export class Replay {
     this.#events++;
     const event = this.#stream.take(memory, at);
     if (this.#answers.length > 0) this.#answers = [];
-    this.#detector.see(event);
+    if (event !== undefined) this.#detector.see(event);
   }
 
   #takeProcesses(memory: Memory, at: number, length: number): void {

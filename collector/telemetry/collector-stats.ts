@@ -6,6 +6,61 @@ export type DropReason = (typeof DROP_REASONS)[number];
 export const EVENT_CLASSES = ['process', 'file', 'network', 'other'] as const;
 export type EventClass = (typeof EVENT_CLASSES)[number];
 
+/** The programs of the probe, as they are called in native/bpf/. */
+export const PROGRAMS = [
+  'dispatch_sys_exit',
+  'collect_open',
+  'collect_path',
+  'collect_descriptor',
+  'collect_socket',
+  'collect_socketcall',
+  'collect_scalar',
+  'collect_exec',
+  'collect_fork',
+  'collect_exit',
+  'iterate_processes',
+  'note_paths',
+  'submit_operation',
+  'complete_operation',
+] as const;
+
+const BEHIND_DISPATCHER: readonly string[] = ['open', 'path', 'descriptor', 'socket', 'socketcall', 'scalar'].map(
+  (family) => `collect_${family}`,
+);
+
+/** Those that the kernel calls: what it counts of them includes the programs that the dispatcher goes on to. */
+export const CALLED_PROGRAMS: readonly string[] = PROGRAMS.filter((name) => !BEHIND_DISPATCHER.includes(name));
+
+/** The task iterator runs only when it is asked, and whoever asks sees that it does not. */
+const ATTACHED = PROGRAMS.filter((name) => name !== 'iterate_processes');
+
+/** What must show again and again that it is there: the attached programs, the table of interests that they go by, the collector's thread. */
+export const CANARIES: readonly string[] = [...ATTACHED, 'interests', 'collector'];
+
+/** What came of one canary in one round. */
+export interface CanaryResult {
+  /** One of {@link CANARIES}. */
+  readonly name: string;
+  readonly seen: boolean;
+  /** Not seen for longer than chance has it, or known to be gone. */
+  readonly missing: boolean;
+}
+
+/** After a round of canaries. */
+export interface CanaryReport {
+  /** Of those that were expected; empty after the first. */
+  readonly canaries: readonly CanaryResult[];
+  /** Cumulative, of {@link CALLED_PROGRAMS}. Runs and their time are 0 unless the kernel counts them. */
+  readonly programs: readonly {
+    readonly name: string;
+    readonly missedRuns: number;
+    readonly runs: number;
+    readonly runSeconds: number;
+  }[];
+  /** For the log. */
+  readonly notes: readonly string[];
+}
+
 /** Upper bounds, in seconds, of the latency histogram's buckets; the last bucket (+Inf) is beyond them. */
 export const LATENCY_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,

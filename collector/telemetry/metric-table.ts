@@ -22,6 +22,36 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: ['reason', 'class'],
   },
+  canaries: {
+    name: 'shikra_canaries_total',
+    help: 'Canaries of the agent by outcome: seen, missed. Each is named after the program that must tell of it; `interests`: the programs go by the table that the agent gave them; `collector`: its thread answers (only what goes wrong is counted).',
+    type: 'counter',
+    labels: ['canary', 'outcome'],
+  },
+  canaryMissing: {
+    name: 'shikra_canary_missing',
+    help: 'Whether a canary stays away: 1, or 0. While any does, `/readyz` is 503.',
+    type: 'gauge',
+    labels: ['canary'],
+  },
+  probeMissedRuns: {
+    name: 'shikra_probe_missed_runs_total',
+    help: 'Times that the kernel did not run a program because it ran already on the same processor: an event that is not told.',
+    type: 'counter',
+    labels: ['program'],
+  },
+  probeRuns: {
+    name: 'shikra_probe_runs_total',
+    help: 'Runs of a program, those that it calls in turn included; only with `program_statistics`.',
+    type: 'counter',
+    labels: ['program'],
+  },
+  probeRunSeconds: {
+    name: 'shikra_probe_run_seconds_total',
+    help: 'Time that a program ran; only with `program_statistics`.',
+    type: 'counter',
+    labels: ['program'],
+  },
   auditRejected: {
     name: 'shikra_k8s_audit_rejected_total',
     help: 'Lines and items of the Kubernetes audit log that were left out, by reason: malformed, too_large, too_deep, not_audit, no_time; unreadable (a file), failed (the rules on it).',

@@ -2,6 +2,9 @@ import { PRIORITIES } from '../detection/priority.ts';
 import {
   AUDIT_REJECTIONS,
   type AuditStats,
+  CALLED_PROGRAMS,
+  CANARIES,
+  type CanaryReport,
   type CollectorStats,
   DROP_REASONS,
   EVENT_CLASSES,
@@ -62,6 +65,8 @@ export interface Metrics extends Counters, Gauges {
   declareProcessor(processor: string, reasons: readonly string[]): void;
   /** Takes over what has changed since the last call; a collector that was started anew counts from 0 again. */
   recordCollectorStats(stats: CollectorStats): void;
+  /** The same for the counts of the probe's programs. */
+  recordPrograms(programs: CanaryReport['programs']): void;
   /** The same for the receiver of audit events. */
   recordAuditStats(stats: AuditStats): void;
 }
@@ -122,6 +127,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
     declareProcessor(processor, reasons) {
       for (const reason of reasons) instruments.processorDropped.inc({ processor, reason }, 0);
     },
+    recordPrograms: (programs) => recorder.recordPrograms(programs),
     recordCollectorStats: (stats) => recorder.record(stats),
     recordAuditStats: (stats) => auditRecorder.recordAudit(stats),
   };
@@ -142,6 +148,13 @@ function createMetric(row: MetricRow, registry: Registry): Counter<string> | Gau
 function initialise(metrics: Counters & Gauges): void {
   for (const reason of DROP_REASONS)
     for (const eventClass of EVENT_CLASSES) metrics.eventsDropped.inc({ reason, class: eventClass }, 0);
+  for (const canary of CANARIES) {
+    for (const outcome of ['seen', 'missed']) metrics.canaries.inc({ canary, outcome }, 0);
+    metrics.canaryMissing.set({ canary }, 0);
+  }
+  for (const program of CALLED_PROGRAMS)
+    for (const metric of [metrics.probeMissedRuns, metrics.probeRuns, metrics.probeRunSeconds])
+      metric.inc({ program }, 0);
   for (const priority of PRIORITIES) for (const source of SOURCES) metrics.detections.inc({ priority, source }, 0);
   for (const outcome of STORE_OUTCOMES) metrics.storeRecords.inc({ outcome }, 0);
   for (const operation of ['write', 'read', 'retention']) metrics.storeErrors.inc({ operation }, 0);
@@ -204,6 +217,15 @@ class StatsRecorder {
         this.#step(`without ${reason}`, stats.detectionsWithout[reason]),
       );
     metrics.containerLooksWithout.inc(this.#step('looks without', stats.looksWithout));
+  }
+
+  recordPrograms(programs: CanaryReport['programs']): void {
+    const metrics = this.#metrics;
+    for (const { name: program, missedRuns, runs, runSeconds } of programs) {
+      metrics.probeMissedRuns.inc({ program }, this.#step(`missed runs ${program}`, missedRuns));
+      metrics.probeRuns.inc({ program }, this.#step(`runs ${program}`, runs));
+      metrics.probeRunSeconds.inc({ program }, this.#step(`run time ${program}`, runSeconds));
+    }
   }
 
   recordAudit({ events, rejected, rules }: AuditStats): void {

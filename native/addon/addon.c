@@ -4,33 +4,15 @@
  * knows nothing of what is in them. native/index.ts is its only user and gives the friendly checks; here stand those that memory
  * safety needs.
  */
-#include "probe.h"
-
-#define NAPI_VERSION 9
-#include <node_api.h>
+#include "js.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Throws the pending Node-API error and returns NULL from the function it stands in. */
-#define CHECK(env, call)                                                                                                       \
-	do {                                                                                                                   \
-		if ((call) != napi_ok) {                                                                                       \
-			throw_last_error(env);                                                                                 \
-			return NULL;                                                                                           \
-		}                                                                                                              \
-	} while (0)
-
 static const napi_type_tag PROBE_TAG = { 0x9b1f6a8c0d524e77ULL, 0xa3c5d2e1f4b60718ULL };
 
-/* One opened probe, as JavaScript holds it. */
-struct handle {
-	struct probe *probe;
-	napi_threadsafe_function notify;
-};
-
-static void throw_last_error(napi_env env)
+void throw_last_error(napi_env env)
 {
 	const napi_extended_error_info *info;
 	bool pending = false;
@@ -41,7 +23,7 @@ static void throw_last_error(napi_env env)
 		napi_throw_error(env, NULL, info->error_message ? info->error_message : "Node-API call failed");
 }
 
-static void set_string(napi_env env, napi_value object, const char *key, const char *text)
+void set_string(napi_env env, napi_value object, const char *key, const char *text)
 {
 	napi_value value;
 
@@ -62,7 +44,7 @@ static napi_value error_object(napi_env env, const struct probe_error *error)
 	return object;
 }
 
-static napi_value throw_probe_error(napi_env env, const struct probe_error *error)
+napi_value throw_probe_error(napi_env env, const struct probe_error *error)
 {
 	napi_value object = error_object(env, error);
 
@@ -71,13 +53,13 @@ static napi_value throw_probe_error(napi_env env, const struct probe_error *erro
 	return NULL;
 }
 
-static napi_value throw_misuse(napi_env env, const char *message)
+napi_value throw_misuse(napi_env env, const char *message)
 {
 	napi_throw_type_error(env, NULL, message);
 	return NULL;
 }
 
-static struct handle *handle_of(napi_env env, napi_value value)
+struct handle *handle_of(napi_env env, napi_value value)
 {
 	struct handle *handle = NULL;
 	bool tagged = false;
@@ -89,7 +71,7 @@ static struct handle *handle_of(napi_env env, napi_value value)
 	return handle;
 }
 
-static bool get_number(napi_env env, napi_value object, const char *key, uint32_t *number)
+bool get_number(napi_env env, napi_value object, const char *key, uint32_t *number)
 {
 	napi_value value;
 
@@ -439,12 +421,12 @@ static napi_value js_close(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
-/* test(object: Uint8Array) -> {program, ok, detail}[]: loads each program by itself. */
+/* test(object: Uint8Array) -> {program, ok, detail, verifiedInstructions}[]: loads each program by itself. */
 static napi_value js_test(napi_env env, napi_callback_info info)
 {
 	struct probe_test tests[PROBE_TESTS_MAX];
 	napi_typedarray_type type;
-	napi_value argument, array, entry, ok;
+	napi_value argument, array, entry, ok, instructions;
 	size_t count = 1, size;
 	void *object;
 	int tested;
@@ -460,6 +442,8 @@ static napi_value js_test(napi_env env, napi_callback_info info)
 		set_string(env, entry, "detail", tests[i].detail);
 		CHECK(env, napi_get_boolean(env, tests[i].ok, &ok));
 		CHECK(env, napi_set_named_property(env, entry, "ok", ok));
+		CHECK(env, napi_create_uint32(env, tests[i].verified_instructions, &instructions));
+		CHECK(env, napi_set_named_property(env, entry, "verifiedInstructions", instructions));
 		CHECK(env, napi_set_element(env, array, i, entry));
 	}
 	return array;
@@ -471,6 +455,8 @@ NAPI_MODULE_INIT()
 		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
 		{ "waitingBytes", js_waiting_bytes },
 		{ "drops", js_drops }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
+		{ "provoke", js_provoke }, { "reap", js_reap }, { "interests", js_interests }, { "programs", js_programs }, { "mend", js_mend },
+		{ "countRuns", js_count_runs }, { "running", js_running },
 	};
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE /* memmem */
 #include "probe.h"
+#include "canary.h"
+#include "hooks.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -23,7 +25,6 @@
 #include "../bpf/event_host.h"
 
 #define RINGS_MAX 512
-#define LINKS_MAX 16
 /* A record that crosses no watermark is looked for this often: the upper bound of what batching adds to latency. */
 #define POLL_MILLIS 10
 
@@ -37,8 +38,11 @@ struct ring {
 
 struct probe {
 	struct bpf_object *object;
-	struct bpf_link *links[LINKS_MAX];
-	int link_count;
+	struct hooks hooks;
+	struct canary canary;
+	uint32_t *interests; /* the table that the programs go by; mapped for writing all the time: so nobody else can freeze it */
+	size_t interests_bytes;
+	int runs_fd; /* while it is open the kernel counts runs; 0: it is not */
 	struct ring rings[RINGS_MAX];
 	uint32_t ring_count;
 	uint32_t ring_bytes;
@@ -187,6 +191,20 @@ static bool fill_families(struct probe *probe)
 }
 
 /*
+ * What only the programs change from here on, and the joints between them: from outside, root included, nobody can write there any more. The settings and
+ * the table of rings follow when they are set. Not the interests, which change with the rules.
+ */
+static bool freeze_maps(struct bpf_object *object)
+{
+	static const char *const names[] = { "families", "scratches", "iterator_scratch", "drops", "noted_paths", "operations" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (bpf_map_freeze(bpf_object__find_map_fd_by_name(object, names[i])))
+			return false;
+	return true;
+}
+
+/*
  * The kernel offers the data twice in a row, so that a record never wraps; it is mapped once, as each mapping counts as memory of ours.
  * The reader copies the one record in a ring's length that wraps.
  */
@@ -267,6 +285,16 @@ static bool load(struct probe *probe, const void *object, size_t bytes, struct p
 		fail(error, "load", errno, "the programs could not be joined: %s", strerror(errno));
 		return false;
 	}
+	if (!freeze_maps(probe->object)) {
+		fail(error, "load", errno, "the maps could not be frozen: %s", strerror(errno));
+		return false;
+	}
+	probe->interests_bytes = sizeof(struct interest) * CALL_TABLES * SYSCALL_TABLE_ENTRIES;
+	probe->interests = map_section(probe, ".data.interests", probe->interests_bytes);
+	if (!probe->interests) {
+		fail(error, "load", errno, "the table of interests could not be reached: %s", strerror(errno));
+		return false;
+	}
 	return true;
 }
 
@@ -283,6 +311,7 @@ struct probe *probe_open(const void *object, size_t bytes, struct probe_error *e
 	probe->cpus = libbpf_num_possible_cpus();
 	probe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	probe->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	canary_open(&probe->canary);
 	if (!load(probe, object, bytes, error)) {
 		probe_close(probe);
 		return NULL;
@@ -322,6 +351,10 @@ bool probe_configure(struct probe *probe, const struct probe_options *options, s
 	probe->ring_bytes = options->ring_bytes;
 	if (!make_rings(probe, options->cpus_per_ring)) {
 		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
+		return false;
+	}
+	if (bpf_map_freeze(bpf_object__find_map_fd_by_name(probe->object, "rings"))) {
+		fail(error, "rings", errno, "the table of rings could not be frozen: %s", strerror(errno));
 		return false;
 	}
 	return true;
@@ -367,14 +400,10 @@ static void *watch(void *argument)
 
 static bool hook(struct probe *probe, const char *name, struct probe_error *error)
 {
-	struct bpf_link *link = bpf_program__attach(bpf_object__find_program_by_name(probe->object, name));
-
-	if (!link) {
-		fail(error, "attach", errno, "%s could not be attached: %s", name, strerror(errno));
-		return false;
-	}
-	probe->links[probe->link_count++] = link;
-	return true;
+	if (hooks_attach(&probe->hooks, probe->object, name))
+		return true;
+	fail(error, "attach", errno, "%s could not be attached: %s", name, strerror(errno));
+	return false;
 }
 
 static bool hook_calls(struct probe *probe, struct probe_error *error)
@@ -415,13 +444,12 @@ bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool w
 {
 	const size_t first_operation = TABLE_IO_URING * SYSCALL_TABLE_ENTRIES;
 	bool wants_operations = false, wants_paths = false;
-	uint32_t *entries;
+	uint32_t *entries = probe->interests;
 
 	_Static_assert(sizeof(struct interest) == sizeof(*entries), "an entry is one word");
 	log_into(error);
-	entries = map_section(probe, ".data.interests", bytes);
-	if (!entries) {
-		fail(error, "want", errno, "the table of interests could not be reached: %s", strerror(errno));
+	if (bytes != probe->interests_bytes) {
+		fail(error, "want", EINVAL, "a table of %zu bytes: expected %zu", bytes, probe->interests_bytes);
 		return false;
 	}
 	for (size_t i = 0; i < bytes / sizeof(*entries); i++) {
@@ -434,11 +462,48 @@ bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool w
 		wants_operations |= entry && i >= first_operation && i < first_operation + SYSCALL_TABLE_ENTRIES;
 		wants_paths |= interest.family == FAMILY_PATH && i < first_operation;
 	}
-	munmap(entries, bytes);
 	probe->wants_calls = wants_calls;
 	probe->wants_operations = wants_operations;
 	probe->wants_paths = wants_paths;
 	return !probe->thread_runs || hook_wanted(probe, error);
+}
+
+const void *probe_interests(const struct probe *probe, size_t *bytes)
+{
+	*bytes = probe->interests_bytes;
+	return probe->interests;
+}
+
+size_t probe_programs(const struct probe *probe, struct program_state *states, size_t most)
+{
+	return hooks_states(&probe->hooks, probe->object, states, most);
+}
+
+bool probe_mend(struct probe *probe, struct probe_error *error)
+{
+	log_into(error);
+	if (hooks_mend(&probe->hooks, probe->object))
+		return true;
+	fail(error, "attach", errno, "a program could not be attached again: %s", strerror(errno));
+	return false;
+}
+
+bool probe_count_runs(struct probe *probe, struct probe_error *error)
+{
+	int fd = probe->runs_fd ? probe->runs_fd : bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	log_into(error);
+	if (fd < 0) {
+		fail(error, "statistics", errno, "the kernel does not count runs for this process: %s", strerror(errno));
+		return false;
+	}
+	probe->runs_fd = fd;
+	return true;
+}
+
+struct canary *probe_canary(struct probe *probe)
+{
+	return &probe->canary;
 }
 
 bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error)
@@ -599,8 +664,7 @@ void *probe_processes(struct probe *probe, uint32_t pid, size_t *size, struct pr
 void probe_stop(struct probe *probe)
 {
 	log_into(NULL);
-	while (probe->link_count > 0)
-		bpf_link__destroy(probe->links[--probe->link_count]);
+	hooks_detach(&probe->hooks);
 	probe->hooks_calls = false;
 	probe->hooks_operations = false;
 	probe->hooks_paths = false;
@@ -626,6 +690,11 @@ void probe_close(struct probe *probe)
 		if (ring->fd > 0)
 			close(ring->fd);
 	}
+	if (probe->interests)
+		munmap(probe->interests, probe->interests_bytes);
+	if (probe->runs_fd)
+		close(probe->runs_fd);
+	canary_close(&probe->canary);
 	bpf_object__close(probe->object);
 	close(probe->epoll_fd);
 	close(probe->stop_fd);
@@ -639,7 +708,9 @@ int probe_test(const void *bytes, size_t size, struct probe_test *tests)
 	for (int wanted = 0; wanted < PROBE_TESTS_MAX; wanted++) {
 		struct probe_error error = {};
 		struct bpf_object *object;
-		struct bpf_program *program;
+		struct bpf_program *program, *tested = NULL;
+		struct bpf_prog_info info = {};
+		__u32 length = sizeof(info);
 		int index = 0, result;
 		bool has_place = false;
 
@@ -654,6 +725,7 @@ int probe_test(const void *bytes, size_t size, struct probe_test *tests)
 			if (chosen) {
 				snprintf(tests[count].program, sizeof(tests[count].program), "%s", bpf_program__name(program));
 				has_place = bpf_program__autoload(program);
+				tested = program;
 			}
 			bpf_program__set_autoload(program, chosen && has_place);
 		}
@@ -663,6 +735,7 @@ int probe_test(const void *bytes, size_t size, struct probe_test *tests)
 		}
 		result = load_undisturbed(object);
 		tests[count].ok = result == 0;
+		tests[count].verified_instructions = result || bpf_obj_get_info_by_fd(bpf_program__fd(tested), &info, &length) ? 0 : info.verified_insns;
 		tests[count].detail[0] = 0;
 		if (!has_place)
 			snprintf(tests[count].detail, sizeof(tests[count].detail), "this kernel has no io_uring, or is older than 6.5: its operations are not seen");

@@ -12,6 +12,8 @@
 #define PROBE_TESTS_MAX 32
 
 struct probe;
+struct canary;
+struct program_state;
 
 struct probe_options {
 	uint32_t ring_bytes; /* of each ring: a power of two, a multiple of the page size */
@@ -30,6 +32,7 @@ struct probe_error {
 struct probe_test {
 	char program[64];
 	char detail[1024];
+	uint32_t verified_instructions; /* what the verifier looked at */
 	bool ok;
 };
 
@@ -46,6 +49,15 @@ void *probe_ring_data(struct probe *probe, uint32_t ring, size_t *bytes);
 bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error);
 /* Replaces the table of interests while the probe runs. False and *error on failure: then the old one may be in force in part. */
 bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool wants_calls, struct probe_error *error);
+/* The table of interests as the programs have it now. */
+const void *probe_interests(const struct probe *probe, size_t *bytes);
+/* What the kernel tells of each program; returns how many there are, at most `most`. */
+size_t probe_programs(const struct probe *probe, struct program_state *states, size_t most);
+/* Attaches again what somebody detached. False and *error if the kernel refuses. */
+bool probe_mend(struct probe *probe, struct probe_error *error);
+/* Has the kernel count the runs of all BPF programs and their time, until the probe is closed. False and *error if it refuses. */
+bool probe_count_runs(struct probe *probe, struct probe_error *error);
+struct canary *probe_canary(struct probe *probe);
 /* Gives back what was read, says how far complete records reach: (read, complete) for each ring. True if any ring has records. */
 bool probe_advance(struct probe *probe, double *positions);
 /* What is in the rings and was not given back, records that a program still writes included: a processor can be taken from it at any point. */

@@ -129,6 +129,14 @@ enum event_type {
 	EVENT_RECVFROM,
 	EVENT_RECVMSG,
 	EVENT_RECVMMSG,
+	/* what the agent provokes to see that the programs still tell: no events for rules; in the order of the families, then one of io_uring */
+	EVENT_CANARY_OPEN,
+	EVENT_CANARY_PATH,
+	EVENT_CANARY_DESCRIPTOR,
+	EVENT_CANARY_SOCKET,
+	EVENT_CANARY_SCALAR,
+	EVENT_CANARY_SOCKETCALL,
+	EVENT_CANARY_OPERATION,
 	EVENT_TYPES,
 };
 
@@ -176,6 +184,14 @@ enum call_table {
 	TABLE_IO_URING,   /* IORING_OP_* */
 	TABLE_SOCKETCALL, /* SYS_* of linux/net.h, the first argument of a 32-bit program's socketcall */
 	CALL_TABLES,
+};
+
+/* By what the agent's own calls are known: numbers that no kernel gives a meaning to. Each carries a token, told in the place named here. */
+enum canary_number {
+	CANARY_CALLS = 1008,          /* + family, in the native table: the call fails with ENOSYS. open: flags; path, descriptor: argument; scalar: the first; sockets: fd */
+	CANARY_SOCKETCALL = 1023,     /* in the table of socketcall */
+	CANARY_OPERATION = 0,         /* IORING_OP_NOP in that of io_uring: those whose user_data has the mark above the token */
+	CANARY_MARK = 0x53686b72,
 };
 
 /* What a file descriptor leads to. */

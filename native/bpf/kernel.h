@@ -171,7 +171,7 @@ struct unix_sock { struct unix_address *addr; struct sock *peer; };
 
 /* Operations of io_uring: each kind lies at the start of its request (the sources below io_uring/). */
 struct filename { const char *name; };
-struct io_cqe { __s32 res; int fd; };
+struct io_cqe { u64 user_data; __s32 res; int fd; };
 struct io_rsrc_node { unsigned long file_ptr; };
 struct io_rsrc_data { unsigned int nr; struct io_rsrc_node **nodes; };
 struct io_file_table { struct io_rsrc_data data; };

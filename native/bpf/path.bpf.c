@@ -46,6 +46,7 @@ static const struct path_shape shapes[EVENT_TYPES] = {
 	[EVENT_MOUNT_SETATTR] = SHAPE(1, 0, X, X, 2),
 	[EVENT_CHROOT] = SHAPE(0, X, X, X, X),
 	[EVENT_PIVOT_ROOT] = SHAPE(0, X, 1, X, X),
+	[EVENT_CANARY_PATH] = SHAPE(1, 0, X, X, 2),
 };
 
 /*
@@ -151,7 +152,8 @@ static __always_inline void append_noted(struct record *record, struct path_even
 
 	if (!noted)
 		return;
-	if (noted_differs(noted, record->scratch, 0, &event->path_raw))
+	/* the agent's own tells what was noted in any case: so it is seen that something was */
+	if (event->header.type == EVENT_CANARY_PATH || noted_differs(noted, record->scratch, 0, &event->path_raw))
 		append_kernel_string(record, &event->path_before, 4, noted->path);
 	if (noted_differs(noted, record->scratch, 1, &event->path_raw2))
 		append_kernel_string(record, &event->path_before2, 4, noted->path2);

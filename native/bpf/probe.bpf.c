@@ -24,7 +24,7 @@ const struct {
 	struct descriptor_event descriptor; struct socket_event socket; struct scalar_event scalar; struct drop_counts drops;
 	struct interest interest;
 	enum event_limits limits; enum event_type types; enum event_family families; enum event_class classes; enum drop_reason reasons;
-	enum event_abi abis; enum call_table tables; enum unreadable_bit unreadable_bits; enum file_kind kinds; enum exe_flag exe_flags;
+	enum event_abi abis; enum canary_number canaries; enum call_table tables; enum unreadable_bit unreadable_bits; enum file_kind kinds; enum exe_flag exe_flags;
 } wire_format SEC(".rodata.layout") = {};
 
 char LICENSE[] SEC("license") = "GPL";

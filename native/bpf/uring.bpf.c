@@ -194,6 +194,22 @@ static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 	record_keep(&record, request);
 }
 
+/* An operation of the agent itself, to see that both programs tell. */
+static __always_inline void keep_canary(struct io_kiocb *request, __u16 type)
+{
+	struct scalar_event *event;
+	struct record record;
+
+	if (!record_begin(&record, sizeof(*event), type, CLASS_OTHER, 0))
+		return;
+	event = (void *)record.header;
+	event->header.abi = ABI_IO_URING;
+	__builtin_memset(event->arguments, 0, sizeof(event->arguments));
+	event->arguments[0] = request->cqe.user_data;
+	string_none(&event->text);
+	record_keep(&record, request);
+}
+
 SEC("?tp_btf/io_uring_submit_req")
 int BPF_PROG(submit_operation, struct io_kiocb *request)
 {
@@ -209,6 +225,10 @@ int BPF_PROG(submit_operation, struct io_kiocb *request)
 		break;
 	case FAMILY_SOCKET:
 		keep_socket(request, interest->type);
+		break;
+	case FAMILY_SCALAR:
+		if (request->cqe.user_data >> 32 == CANARY_MARK)
+			keep_canary(request, interest->type);
 		break;
 	}
 	return 0;

@@ -42,6 +42,15 @@ absent(shikra_build_info) unless on () up{job=~".*shikra.*"}`,
     description: `The agent ${WHERE} runs, but no event has reached it for 15 minutes.`,
   },
   {
+    alert: 'ShikraCanaryMissing',
+    // What was mended within seconds is a critical detection; this is about what stays.
+    expr: 'shikra_canary_missing > 0',
+    for: '1m',
+    severity: 'critical',
+    summary: 'An agent is not told any more of what it does itself: it may be blind.',
+    description: `Canary {{ $labels.canary }} ${WHERE} stays away: part of what happens there may not be seen.`,
+  },
+  {
     alert: 'ShikraExporterFailing',
     expr: 'shikra_exporter_oldest_seconds > 300',
     for: '1m',

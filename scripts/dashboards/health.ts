@@ -84,6 +84,9 @@ export const HEALTH: Dashboard = {
       latency(0.9),
       latency(0.99),
     ]),
+    timeseries('Canaries', 'What each agent does itself and is not told of any more: it may be blind.', 'none', [
+      prometheus(`max by (instance, canary) (${of('shikra_canary_missing')}) > 0`, '{{instance}} {{canary}}'),
+    ]),
     timeseries('Audit log', 'Lines and items of the Kubernetes audit log that were left out, by reason.', 'short', [
       prometheus(perSecond('shikra_k8s_audit_rejected_total', 'reason'), '{{reason}}'),
     ]),

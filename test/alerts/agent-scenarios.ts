@@ -12,6 +12,7 @@ const dropped = (reason: string) => metric('shikra_events_dropped_total', `,reas
 const events = metric('shikra_events_total', ',type="openat"');
 const records = (outcome: string) => metric('shikra_exporter_records_total', `,exporter="otlp",outcome="${outcome}"`);
 const oldest = metric('shikra_exporter_oldest_seconds', ',exporter="otlp"');
+const canary = (name: string) => metric('shikra_canary_missing', `,canary="${name}"`);
 const bytes = metric('shikra_store_bytes');
 const capacity = metric('shikra_store_capacity_bytes');
 
@@ -79,6 +80,28 @@ export const AGENT_SCENARIOS: readonly Scenario[] = [
     title: 'does not fire where one kind of event is missing',
     series: { [events]: '5x60', [metric('shikra_events_total', ',type="execve"')]: '0+1x60' },
     at: { '40m': [] },
+  },
+  {
+    alert: 'ShikraCanaryMissing',
+    title: 'fires for each that stays away for a minute, and resolves when it is back',
+    series: { [canary('collect_exec')]: '0x4 1x10 0x20', [canary('interests')]: '0x40' },
+    at: {
+      '4m': [],
+      '5m': [],
+      '7m': [
+        [
+          { ...AGENT, canary: 'collect_exec' },
+          'Canary collect_exec on node-1:8765 stays away: part of what happens there may not be seen.',
+        ],
+      ],
+      '17m': [],
+    },
+  },
+  {
+    alert: 'ShikraCanaryMissing',
+    title: 'does not fire for one that was mended at once',
+    series: { [canary('interests')]: '0x4 1 0x30' },
+    at: { '5m': [], '6m': [], '8m': [] },
   },
   {
     alert: 'ShikraExporterFailing',

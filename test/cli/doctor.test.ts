@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { checkAuditLogs } from '../../cli/doctor/audit-logs.ts';
 import { absent, exitCodeOf, formatChecks, notOk, ok } from '../../cli/doctor/check.ts';
 import { checkBtf, checkCapabilities, checkCgroup, checkKernel, checkLockdown } from '../../cli/doctor/host.ts';
+import { checkMissedRuns, checkProgram } from '../../cli/doctor/probe.ts';
 import { checkRings } from '../../cli/doctor/rings.ts';
 import { addressesOf, checkSinks } from '../../cli/doctor/sinks.ts';
 import { checkStore } from '../../cli/doctor/store.ts';
@@ -65,6 +66,30 @@ for (const [title, effective, missing] of [
 test('an old cgroup version is no reason to fail', () => {
   assert.equal(checkCgroup(true, false).ok, true);
   assert.equal(exitCodeOf([checkCgroup(false, true), checkCgroup(false, false)]), 0);
+});
+
+const LOADED = { program: 'collect_exec', ok: true, detail: '', verifiedInstructions: 13_488 };
+
+test('a program tells what the verifier made of it', () => {
+  assert.deepEqual(
+    checkProgram(LOADED),
+    ok('program collect_exec', 'loads; the verifier looked at 13,488 instructions'),
+  );
+  assert.equal(checkProgram({ ...LOADED, ok: false, detail: 'EINVAL' }).ok, false);
+  const withoutPlace = checkProgram({ ...LOADED, detail: 'this kernel has no io_uring' });
+  assert.deepEqual([withoutPlace.ok, withoutPlace.needed], [false, false]);
+});
+
+test('missed runs are told of agents that run, under the names that the kernel cuts', () => {
+  const running = (name: string, missedRuns: number) => ({ name, missedRuns, runs: 0, runNanos: 0 });
+  assert.deepEqual(checkMissedRuns([running('somebody_else', 7)]), []);
+  assert.deepEqual(checkMissedRuns([running('dispatch_sys_ex', 0), running('collect_exec', 0)]), [
+    ok('missed runs', 'none, of 2 programs of the agent that runs'),
+  ]);
+  const programs = [running('dispatch_sys_ex', 1200), running('dispatch_sys_ex', 34), running('collect_exec', 0)];
+  const [check] = checkMissedRuns(programs);
+  assert.equal(check?.detail, 'dispatch_sys_exit 1,234, of the 2 agents that run');
+  assert.equal(check?.needed, false);
 });
 
 test('rings that would take a quarter of the free memory are not ok', () => {

@@ -150,5 +150,9 @@ export const SYSCALL_TABLE_ENTRIES = LIMITS.get('SYSCALL_TABLE_ENTRIES')!;
 /** Rows of the table of interests: the ways to number a call. */
 export const CALL_TABLES = enumeration('call_table', 'TABLE_');
 export const CALL_TABLE_ROWS = format.enumeration('call_table').get('CALL_TABLES')!;
+/** By what the agent's own calls are known. */
+export const CANARY_NUMBERS: Readonly<Record<string, number>> = Object.fromEntries(
+  [...enumeration('canary_number', 'CANARY_')].map(([name, number]) => [name, number]),
+);
 export const ABIS = enumeration('event_abi', 'ABI_');
 export const UNREADABLE_RESULT = format.enumeration('unreadable_bit').get('UNREADABLE_RESULT')!;

@@ -1,7 +1,14 @@
 import type { Probe } from '../../../native/index.ts';
 import { type ContainerRequest, ContainerTable } from '../../event/container-table.ts';
 import { NameFile } from '../../event/name-file.ts';
-import { type CollectorStats, DROP_REASONS, EVENT_CLASSES } from '../../telemetry/collector-stats.ts';
+import {
+  type CanaryReport,
+  type CollectorStats,
+  DROP_REASONS,
+  EVENT_CLASSES,
+} from '../../telemetry/collector-stats.ts';
+import { Canaries } from './canaries.ts';
+import { addCanaries } from './canary-calls.ts';
 import { KernelClock } from './clock.ts';
 import { EventStream } from './event-stream.ts';
 import { EventView } from './event-view.ts';
@@ -36,6 +43,8 @@ export interface KernelSourceOptions {
   readonly hasContainerEngines?: boolean;
   readonly onContainerWanted?: (request: ContainerRequest) => void;
   readonly tap?: SourceTap;
+  /** Whether {@link KernelSource.nextCanaries} will be called. */
+  readonly hasCanaries?: boolean;
 }
 
 /**
@@ -53,10 +62,13 @@ export class KernelSource {
   readonly #cpusPerRing: number;
   readonly #stream: EventStream;
   readonly #takeRecord = (memory: Memory, at: number): boolean => {
-    this.#onEvent(this.#stream.take(memory, at));
+    const event = this.#stream.take(memory, at);
+    if (event !== undefined) this.#onEvent(event);
     return !this.#paused;
   };
   #paused = false;
+  #wanted: ReturnType<typeof interestsIn> | undefined;
+  #canaries: Canaries | undefined;
   #reader = new RingReader([]);
   /** The most bytes that waited in each ring since the last look at the statistics. */
   #peaks = new Float64Array(0);
@@ -73,7 +85,12 @@ export class KernelSource {
       onWanted: options.onContainerWanted ?? (() => {}),
       onDecided: (container) => this.table.decided(container),
     });
-    this.#stream = new EventStream({ ...options, containers: this.containers, read: (pid) => this.#processes(pid) });
+    this.#stream = new EventStream({
+      ...options,
+      containers: this.containers,
+      read: (pid) => this.#processes(pid),
+      isOwn: (type, memory, at) => this.#canaries?.take(type, memory, at) ?? false,
+    });
   }
 
   get table(): ProcessTable {
@@ -99,7 +116,10 @@ export class KernelSource {
 
   /** Collects these events from now on. @throws ShikraError PROBE_* */
   want(wanted: WantedEvents): void {
-    this.#probe.want(interestsIn(wanted));
+    const interests = interestsIn(wanted, this.#options.hasCanaries ?? false);
+    this.#probe.want(interests);
+    this.#wanted = interests;
+    this.#canaries?.want(interests);
   }
 
   /**
@@ -122,6 +142,23 @@ export class KernelSource {
     this.#onEvent = onEvent;
     this.#probe.attach(onData);
     this.table.fill();
+    if (this.#options.hasCanaries && this.#wanted !== undefined)
+      this.#canaries = new Canaries(this.#probe, this.#wanted);
+  }
+
+  /** What came of the last canaries, and sends the next. Between two calls the rings must have been drained. */
+  nextCanaries(): CanaryReport | undefined {
+    return this.#canaries?.next();
+  }
+
+  /** A while after {@link nextCanaries}: nothing is left of them then. */
+  endCanaries(): void {
+    this.#canaries?.reap();
+  }
+
+  /** Has the kernel count runs of programs and the time that they take. @throws Error if it refuses */
+  countRuns(): void {
+    this.#probe.countRuns();
   }
 
   /**
@@ -230,7 +267,8 @@ export class KernelSource {
   }
 }
 
-function interestsIn(wanted: WantedEvents): { interests: Uint8Array; wantsCalls: boolean } {
+function interestsIn(wanted: WantedEvents, hasCanaries: boolean) {
   const { interests, families } = interestsFor(wanted);
-  return { interests, wantsCalls: families !== 0 };
+  if (hasCanaries) addCanaries(interests, families);
+  return { interests, families, wantsCalls: families !== 0 };
 }
