@@ -26,6 +26,7 @@ interface Addon {
   advance(probe: OpenProbe, positions: Float64Array): boolean;
   waitingBytes(probe: OpenProbe): number;
   drops(probe: OpenProbe): Float64Array;
+  refusals(probe: OpenProbe): Float64Array;
   processes(probe: OpenProbe, pid: number): Buffer;
   clockOffset(): bigint;
   close(probe: OpenProbe): void;
@@ -48,14 +49,16 @@ interface AddonProvocation {
 
 interface AddonOptions {
   readonly ringBytes: number;
+  readonly processRingBytes: number;
   readonly cpusPerRing: number;
-  readonly wakeupBytes: number;
   readonly env: number;
 }
 
 export interface ProbeOptions {
-  /** Of each ring; a power of two, at least a page. */
+  /** Of each ring for system calls; a power of two, at least a page. */
   readonly ringBytes: number;
+  /** Of each ring for what processes are told by: executions, forks, exits. The same. */
+  readonly processRingBytes: number;
   readonly cpusPerRing: number;
   /** Whether an execution's record brings the environment. */
   readonly captureEnv: boolean;
@@ -162,9 +165,15 @@ export function clockOffsetNs(): bigint {
 
 /** The probe: load, configure, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */
 export class Probe {
-  /** The data of each ring: a record that begins near the end goes on at the beginning. Must not be written. */
+  /**
+   * The data of each ring, first of those for system calls, then, as many, of those for processes: a record that begins near the end goes on at the
+   * beginning. Must not be written.
+   */
   rings: readonly ArrayBuffer[] = [];
-  /** For each ring: position read up to (set by the reader), position up to which records are complete (set by advance). */
+  /**
+   * For each ring: position read up to (set by the reader), position up to which records are complete (set by advance). Behind them the time of the
+   * kernel's clock up to which these are all records there are: what is newer may follow on one that is not among them.
+   */
   positions = new Float64Array(0);
   readonly #probe: OpenProbe;
 
@@ -186,15 +195,14 @@ export class Probe {
   }
 
   /** Makes the rings. Once, before {@link attach}. @throws ShikraError PROBE_* */
-  configure({ ringBytes, cpusPerRing, captureEnv }: ProbeOptions): void {
-    const wakeupBytes = Math.floor(ringBytes / 8);
+  configure({ captureEnv, ...rings }: ProbeOptions): void {
     try {
-      addon().configure(this.#probe, { ringBytes, cpusPerRing, wakeupBytes, env: captureEnv ? 1 : 0 });
+      addon().configure(this.#probe, { ...rings, env: captureEnv ? 1 : 0 });
     } catch (error) {
       throw explain(error as Error);
     }
     this.rings = addon().rings(this.#probe);
-    this.positions = new Float64Array(2 * this.rings.length);
+    this.positions = new Float64Array(2 * this.rings.length + 1);
   }
 
   /**
@@ -234,6 +242,14 @@ export class Probe {
   /** Counts of loss by CPU, reason and class, in this order. */
   drops(): Float64Array {
     return addon().drops(this.#probe);
+  }
+
+  /**
+   * Cgroups of which events were refused because they had more than their share of a ring that was nearly full: for each its id, then the count of each
+   * class. The counts only grow, but of a thousand cgroups the one that was refused longest ago is forgotten.
+   */
+  refusals(): Float64Array {
+    return addon().refusals(this.#probe);
   }
 
   /** Process records (`struct process_event`, one after the other) of every process, or of one. @throws ShikraError */

@@ -45,14 +45,14 @@ export const kernelReceiverSchema = z.strictObject({
     .max(10)
     .default(4)
     .describe(
-      'Size of each ring between the kernel and Shikra: preset n is 2^(n-1) MiB, so 4 is 8 MiB. Larger rings bear longer bursts without loss.',
+      'Size of each ring between the kernel and Shikra: preset n is 2^(n-1) MiB, so 4 is 8 MiB; beside it stands one of an eighth of that, and at least 256 KiB, for what processes are told by. Larger rings bear longer bursts without loss.',
     ),
   cpus_per_ring: z
     .int()
     .min(0)
     .default(1)
     .describe(
-      'How many CPUs share one ring; 0 is one ring for all. Sharing saves memory on machines with many CPUs, and costs some contention.',
+      'How many CPUs share one ring of each kind; 0 is one for all. Sharing saves memory on machines with many CPUs, and costs some contention.',
     ),
   process_table_entries: z
     .int()

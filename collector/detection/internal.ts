@@ -12,6 +12,7 @@ export const INTERNAL_RULES = {
   restartNeeded: 'Shikra internal: restart needed',
   canaryMissing: 'Shikra internal: canary missing',
   canaryBack: 'Shikra internal: canary back',
+  flood: 'Shikra internal: flood',
 } as const;
 
 /**

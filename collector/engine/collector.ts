@@ -11,6 +11,7 @@ import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import { type DetectionStamp, Detector, wantedBy, wantedInSteps } from './detector.ts';
+import { type Flooder, FloodWatch } from './flood-watch.ts';
 import { gathered } from './gathered.ts';
 import { LatencyHistogram } from './latency.ts';
 import { decodeRules, readRulesAside, rulesInSteps, rulesOf } from './load-aside.ts';
@@ -37,6 +38,7 @@ export class Collector {
   readonly #totals = new RuleTotals();
   readonly #send: (message: FromCollector) => void;
   readonly #latency = new LatencyHistogram();
+  readonly #floods = new FloodWatch((cgroupId) => this.#flooder(cgroupId));
   #pending: Detection[] = [];
   #credit = CREDIT;
   /** Compiled and warm: events can be looked at. */
@@ -194,7 +196,7 @@ export class Collector {
     for (const _ of this.#source.rehearse((event) => this.#detector.engine.rehearse(event)));
     this.#begun = true;
     this.#planTurn();
-    this.#ticker = setInterval(() => this.#source.tick(), TICK_MILLIS);
+    this.#ticker = setInterval(() => this.#tick(), TICK_MILLIS);
     this.#send({
       type: 'ready',
       rules: this.#ruleNames(),
@@ -226,6 +228,24 @@ export class Collector {
     this.#canaryTimer = setInterval(next, intervalMillis);
   }
 
+  #tick(): void {
+    this.#source.tick();
+    this.#tellFloods();
+  }
+
+  #tellFloods(isLast = false): void {
+    const told = this.#floods.look(this.#source.refusals(), performance.now(), isLast);
+    if (told.length === 0) return;
+    this.#pending.push(...told);
+    this.#planTurn();
+  }
+
+  #flooder(cgroupId: number): Flooder {
+    const cgroupPath = this.#source.table.cgroupPath(cgroupId);
+    const container = cgroupPath === undefined ? undefined : this.#source.containers.of(cgroupPath);
+    return { cgroupPath, container };
+  }
+
   /** Drains for a while, then lets messages in. Without credit it waits: taken() goes on. */
   #turn(): void {
     this.#turnPlanned = false;
@@ -242,6 +262,7 @@ export class Collector {
     if (this.#ended) return;
     this.#ended = true;
     this.#detector.releaseAll();
+    this.#tellFloods(true);
     this.#flush();
     this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
     this.#source.close();

@@ -1,5 +1,11 @@
 /** Why an event, or a part of one, was lost in the kernel. Same order as `enum drop_reason` in native/bpf/event.h. */
-export const DROP_REASONS = ['ring_full', 'scratch_busy', 'read_failed', 'event_too_large'] as const;
+export const DROP_REASONS = [
+  'ring_full',
+  'scratch_busy',
+  'read_failed',
+  'event_too_large',
+  'cgroup_over_share',
+] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
 /** Families of events for loss accounting. Same order as `enum event_class` in native/bpf/event.h. */
@@ -61,6 +67,18 @@ export interface CanaryReport {
   readonly notes: readonly string[];
 }
 
+/** What a ring holds. Same order as `enum ring_kind` in native/bpf/event.h. */
+export const RING_KINDS = ['calls', 'processes'] as const;
+export type RingKind = (typeof RING_KINDS)[number];
+
+/** Events of a cgroup that were refused because it had filled more than its share of a ring that was nearly full. */
+export interface Refusals {
+  /** The number that the kernel knows it by. */
+  readonly cgroupId: number;
+  /** Cumulative. The kernel forgets the cgroups that were refused longest ago; one that comes again begins at 0. */
+  readonly counts: Readonly<Record<EventClass, number>>;
+}
+
 /** Upper bounds, in seconds, of the latency histogram's buckets; the last bucket (+Inf) is beyond them. */
 export const LATENCY_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -92,7 +110,13 @@ export interface CollectorStats {
   }[];
   /** By rule name; rules that a reload took away keep what they had. */
   readonly rules: Readonly<Record<string, RuleStats>>;
-  readonly rings: readonly { readonly cpu: number; readonly capacityBytes: number; readonly usedBytes: number }[];
+  readonly rings: readonly {
+    /** The first of those that share it. */
+    readonly cpu: number;
+    readonly kind: RingKind;
+    readonly capacityBytes: number;
+    readonly usedBytes: number;
+  }[];
   readonly processTable: {
     readonly size: number;
     readonly capacity: number;

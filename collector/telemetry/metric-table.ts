@@ -18,7 +18,7 @@ export const METRIC_TABLE = {
   },
   eventsDropped: {
     name: 'shikra_events_dropped_total',
-    help: 'Events (or, for read_failed, parts of one) lost in the kernel, by cause and class of event.',
+    help: 'Events (or, for read_failed, parts of one) lost in the kernel, by cause and class of event: ring_full, cgroup_over_share (the ring was nearly full, mostly by the cgroup of the event), scratch_busy, event_too_large, read_failed.',
     type: 'counter',
     labels: ['reason', 'class'],
   },
@@ -108,11 +108,16 @@ export const METRIC_TABLE = {
   },
   ringUsed: {
     name: 'shikra_ring_used_bytes',
-    help: "Bytes waiting in a CPU's ring when last looked at.",
+    help: "The most bytes that waited in a CPU's ring since the last look: in that for system calls (`calls`), or that for what processes are told by (`processes`).",
     type: 'gauge',
-    labels: ['cpu'],
+    labels: ['cpu', 'ring'],
   },
-  ringCapacity: { name: 'shikra_ring_capacity_bytes', help: "Size of a CPU's ring.", type: 'gauge', labels: ['cpu'] },
+  ringCapacity: {
+    name: 'shikra_ring_capacity_bytes',
+    help: "Size of a CPU's ring.",
+    type: 'gauge',
+    labels: ['cpu', 'ring'],
+  },
   processTableEntries: {
     name: 'shikra_process_table_entries',
     help: 'Processes in the table.',

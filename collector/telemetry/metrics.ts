@@ -191,8 +191,9 @@ class StatsRecorder {
     }
     for (const [rule, each] of Object.entries(stats.rules)) this.#recordRule(rule, each);
     for (const ring of stats.rings) {
-      metrics.ringUsed.set({ cpu: String(ring.cpu) }, ring.usedBytes);
-      metrics.ringCapacity.set({ cpu: String(ring.cpu) }, ring.capacityBytes);
+      const labels = { cpu: String(ring.cpu), ring: ring.kind };
+      metrics.ringUsed.set(labels, ring.usedBytes);
+      metrics.ringCapacity.set(labels, ring.capacityBytes);
     }
     const { size, capacity, healed, evicted, missed } = stats.processTable;
     metrics.processTableEntries.set(size);

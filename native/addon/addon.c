@@ -214,28 +214,31 @@ static napi_value js_configure(napi_env env, napi_callback_info info)
 	handle = handle_of(env, arguments[0]);
 	if (!handle)
 		return NULL;
-	if (!get_number(env, arguments[1], "ringBytes", &options.ring_bytes) || !get_number(env, arguments[1], "cpusPerRing", &options.cpus_per_ring) ||
-	    !get_number(env, arguments[1], "wakeupBytes", &options.wakeup_bytes) || !get_number(env, arguments[1], "env", &options.env))
-		return throw_misuse(env, "configure: expected {ringBytes, cpusPerRing, wakeupBytes, env}");
+	if (!get_number(env, arguments[1], "ringBytes", &options.ring_bytes[RING_CALLS]) ||
+	    !get_number(env, arguments[1], "processRingBytes", &options.ring_bytes[RING_PROCESSES]) ||
+	    !get_number(env, arguments[1], "cpusPerRing", &options.cpus_per_ring) || !get_number(env, arguments[1], "env", &options.env))
+		return throw_misuse(env, "configure: expected {ringBytes, processRingBytes, cpusPerRing, env}");
 	if (!probe_configure(handle->probe, &options, &error))
 		return throw_probe_error(env, &error);
 	return NULL;
 }
 
-/* rings(probe) -> ArrayBuffer[]: the data of each ring; a record may wrap. Read-only memory. */
+/* rings(probe) -> ArrayBuffer[]: the data of each ring, first of those for calls, then of those for processes; a record may wrap. Read-only memory. */
 static napi_value js_rings(napi_env env, napi_callback_info info)
 {
 	struct handle *handle;
 	napi_value argument, array, buffer;
 	size_t count = 1, bytes;
+	struct rings *rings;
 
 	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
 	handle = handle_of(env, argument);
 	if (!handle)
 		return NULL;
+	rings = probe_rings(handle->probe);
 	CHECK(env, napi_create_array(env, &array));
-	for (uint32_t i = 0; i < probe_ring_count(handle->probe); i++) {
-		void *data = probe_ring_data(handle->probe, i, &bytes);
+	for (uint32_t i = 0; i < rings->count; i++) {
+		void *data = ring_data(rings, i, &bytes);
 
 		/* the mapping lives as long as the environment: a view kept past close() still reads memory that is there */
 		CHECK(env, napi_create_external_arraybuffer(env, data, bytes, NULL, NULL, &buffer));
@@ -311,7 +314,7 @@ static napi_value js_detach(napi_env env, napi_callback_info info)
 
 /*
  * advance(probe, positions: Float64Array): gives back what was read and says how far complete records reach now.
- * positions holds, for each ring, the position read up to (in) and the position complete up to (out).
+ * positions holds, for each ring, the position read up to (in) and the position complete up to (out), and behind them the time up to which that is all.
  */
 static napi_value js_advance(napi_env env, napi_callback_info info)
 {
@@ -326,9 +329,9 @@ static napi_value js_advance(napi_env env, napi_callback_info info)
 	if (!handle)
 		return NULL;
 	if (napi_get_typedarray_info(env, arguments[1], &type, &length, (void **)&positions, NULL, NULL) != napi_ok || type != napi_float64_array ||
-	    length != 2 * probe_ring_count(handle->probe))
-		return throw_misuse(env, "advance: expected two positions for each ring");
-	CHECK(env, napi_get_boolean(env, probe_advance(handle->probe, positions), &result));
+	    length != 2 * probe_rings(handle->probe)->count + 1)
+		return throw_misuse(env, "advance: expected two positions for each ring, and one more");
+	CHECK(env, napi_get_boolean(env, rings_advance(probe_rings(handle->probe), positions), &result));
 	return result;
 }
 
@@ -343,7 +346,7 @@ static napi_value js_waiting_bytes(napi_env env, napi_callback_info info)
 	handle = handle_of(env, argument);
 	if (!handle)
 		return NULL;
-	CHECK(env, napi_create_double(env, probe_waiting_bytes(handle->probe), &value));
+	CHECK(env, napi_create_double(env, rings_waiting_bytes(probe_rings(handle->probe)), &value));
 	return value;
 }
 
@@ -372,6 +375,26 @@ static napi_value js_drops(napi_env env, napi_callback_info info)
 	length = probe_drops(handle->probe, NULL, 0);
 	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)&counts, &buffer));
 	probe_drops(handle->probe, counts, length);
+	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
+	return array;
+}
+
+/* refusals(probe) -> Float64Array: for each cgroup of which events were refused its id, and how many by class. */
+static napi_value js_refusals(napi_env env, napi_callback_info info)
+{
+	double rows[REFUSED_CGROUPS_MAX * PROBE_REFUSAL_COLUMNS];
+	struct handle *handle;
+	napi_value argument, buffer, array;
+	size_t count = 1, length;
+	double *copy;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	handle = handle_of(env, argument);
+	if (!handle)
+		return NULL;
+	length = probe_refusals(handle->probe, rows, sizeof(rows) / sizeof(*rows));
+	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)&copy, &buffer));
+	memcpy(copy, rows, length * sizeof(double));
 	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
 	return array;
 }
@@ -454,7 +477,7 @@ NAPI_MODULE_INIT()
 	static const struct { const char *name; napi_callback function; } functions[] = {
 		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
 		{ "waitingBytes", js_waiting_bytes },
-		{ "drops", js_drops }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
+		{ "drops", js_drops }, { "refusals", js_refusals }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
 		{ "provoke", js_provoke }, { "reap", js_reap }, { "interests", js_interests }, { "programs", js_programs }, { "mend", js_mend },
 		{ "countRuns", js_count_runs }, { "running", js_running },
 	};

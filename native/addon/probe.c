@@ -9,32 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../bpf/event_host.h"
-
-#define RINGS_MAX 512
-/* A record that crosses no watermark is looked for this often: the upper bound of what batching adds to latency. */
-#define POLL_MILLIS 10
-
-struct ring {
-	int fd;
-	unsigned long *consumer;
-	unsigned long *producer;
-	unsigned char *data;
-	unsigned long complete; /* position up to which records are known to be complete */
-};
 
 struct probe {
 	struct bpf_object *object;
@@ -43,25 +27,14 @@ struct probe {
 	uint32_t *interests; /* the table that the programs go by; mapped for writing all the time: so nobody else can freeze it */
 	size_t interests_bytes;
 	int runs_fd; /* while it is open the kernel counts runs; 0: it is not */
-	struct ring rings[RINGS_MAX];
-	uint32_t ring_count;
-	uint32_t ring_bytes;
+	struct rings rings;
 	bool wants_calls; /* some rule asks for system calls: sys_exit is hooked */
 	bool hooks_calls;
 	bool wants_operations; /* some rule asks for what io_uring can do */
 	bool hooks_operations;
 	bool wants_paths; /* some rule asks for calls on paths: what they name is noted at sys_enter */
 	bool hooks_paths;
-	long page_bytes;
 	int cpus;
-	int epoll_fd;
-	int stop_fd;
-	pthread_t thread;
-	bool thread_runs;
-	bool lent; /* JavaScript has views of the rings' data, which may outlive the probe: it stays mapped */
-	atomic_bool notified;
-	probe_notify notify;
-	void *context;
 };
 
 static const char *const family_programs[FAMILIES] = {
@@ -196,55 +169,10 @@ static bool fill_families(struct probe *probe)
  */
 static bool freeze_maps(struct bpf_object *object)
 {
-	static const char *const names[] = { "families", "scratches", "iterator_scratch", "drops", "noted_paths", "operations" };
+	static const char *const names[] = { "families", "scratches", "iterator_scratch", "drops", "shares", "refused", "noted_paths", "operations" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (bpf_map_freeze(bpf_object__find_map_fd_by_name(object, names[i])))
-			return false;
-	return true;
-}
-
-/*
- * The kernel offers the data twice in a row, so that a record never wraps; it is mapped once, as each mapping counts as memory of ours.
- * The reader copies the one record in a ring's length that wraps.
- */
-static bool make_ring(struct probe *probe, struct ring *ring)
-{
-	void *producer;
-
-	ring->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "shikra_ring", 0, 0, probe->ring_bytes, NULL);
-	if (ring->fd < 0)
-		return false;
-	ring->consumer = mmap(NULL, probe->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
-	if (ring->consumer == MAP_FAILED) {
-		ring->consumer = NULL;
-		return false;
-	}
-	producer = mmap(NULL, probe->page_bytes + probe->ring_bytes, PROT_READ, MAP_SHARED, ring->fd, probe->page_bytes);
-	if (producer == MAP_FAILED)
-		return false;
-	ring->producer = producer;
-	ring->data = (unsigned char *)producer + probe->page_bytes;
-	return true;
-}
-
-static bool make_rings(struct probe *probe, uint32_t cpus_per_ring)
-{
-	int outer = bpf_object__find_map_fd_by_name(probe->object, "rings");
-
-	probe->ring_count = (probe->cpus + cpus_per_ring - 1) / cpus_per_ring;
-	if (probe->ring_count > RINGS_MAX) {
-		errno = E2BIG;
-		return false;
-	}
-	for (uint32_t i = 0; i < probe->ring_count; i++) {
-		struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-
-		if (!make_ring(probe, &probe->rings[i]) || epoll_ctl(probe->epoll_fd, EPOLL_CTL_ADD, probe->rings[i].fd, &event))
-			return false;
-	}
-	for (uint32_t cpu = 0; cpu < (uint32_t)probe->cpus; cpu++)
-		if (bpf_map_update_elem(outer, &cpu, &probe->rings[cpu / cpus_per_ring].fd, BPF_ANY))
 			return false;
 	return true;
 }
@@ -307,10 +235,8 @@ struct probe *probe_open(const void *object, size_t bytes, struct probe_error *e
 		fail(error, "open", ENOMEM, "out of memory");
 		return NULL;
 	}
-	probe->page_bytes = sysconf(_SC_PAGESIZE);
 	probe->cpus = libbpf_num_possible_cpus();
-	probe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	probe->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rings_init(&probe->rings);
 	canary_open(&probe->canary);
 	if (!load(probe, object, bytes, error)) {
 		probe_close(probe);
@@ -328,7 +254,9 @@ static bool set_settings(struct probe *probe, const struct probe_options *option
 
 	if (!settings)
 		return false;
-	*settings = (struct settings){ .wakeup_bytes = options->wakeup_bytes, .env = options->env };
+	*settings = (struct settings){ .cpus_per_ring = options->cpus_per_ring, .env = options->env };
+	for (int kind = 0; kind < RING_KINDS; kind++)
+		settings->rings[kind] = ring_settings(options->ring_bytes[kind], options->cpus_per_ring < (uint32_t)probe->cpus ? options->cpus_per_ring : (uint32_t)probe->cpus);
 	munmap(settings, sizeof(*settings));
 	return !bpf_map_freeze(bpf_map__fd(bpf_object__find_map_by_name(probe->object, ".data.settings")));
 }
@@ -336,21 +264,24 @@ static bool set_settings(struct probe *probe, const struct probe_options *option
 bool probe_configure(struct probe *probe, const struct probe_options *options, struct probe_error *error)
 {
 	log_into(error);
-	if (probe->ring_count) {
+	if (probe->rings.count) {
 		fail(error, "rings", EBUSY, "the probe has its rings already");
 		return false;
 	}
-	if (!options->ring_bytes || options->ring_bytes % probe->page_bytes || options->ring_bytes & (options->ring_bytes - 1) || !options->cpus_per_ring) {
-		fail(error, "rings", EINVAL, "a ring of %u bytes: expected a power of two, at least a page", options->ring_bytes);
-		return false;
+	for (int kind = 0; kind < RING_KINDS; kind++) {
+		uint32_t bytes = options->ring_bytes[kind];
+
+		if (!bytes || bytes % sysconf(_SC_PAGESIZE) || bytes & (bytes - 1) || !options->cpus_per_ring) {
+			fail(error, "rings", EINVAL, "a ring of %u bytes: expected a power of two, at least a page", bytes);
+			return false;
+		}
 	}
 	if (!set_settings(probe, options)) {
 		fail(error, "rings", errno, "the settings could not be written: %s", strerror(errno));
 		return false;
 	}
-	probe->ring_bytes = options->ring_bytes;
-	if (!make_rings(probe, options->cpus_per_ring)) {
-		fail(error, "rings", errno, "no ring of %u bytes: %s", options->ring_bytes, strerror(errno));
+	if (!rings_make(&probe->rings, bpf_object__find_map_fd_by_name(probe->object, "rings"), probe->cpus, options->cpus_per_ring, options->ring_bytes)) {
+		fail(error, "rings", errno, "no rings of %u and %u bytes: %s", options->ring_bytes[RING_CALLS], options->ring_bytes[RING_PROCESSES], strerror(errno));
 		return false;
 	}
 	if (bpf_map_freeze(bpf_object__find_map_fd_by_name(probe->object, "rings"))) {
@@ -360,42 +291,9 @@ bool probe_configure(struct probe *probe, const struct probe_options *options, s
 	return true;
 }
 
-uint32_t probe_ring_count(const struct probe *probe)
+struct rings *probe_rings(struct probe *probe)
 {
-	return probe->ring_count;
-}
-
-void *probe_ring_data(struct probe *probe, uint32_t ring, size_t *bytes)
-{
-	probe->lent = true;
-	*bytes = probe->ring_bytes;
-	return probe->rings[ring].data;
-}
-
-static bool any_waiting(struct probe *probe)
-{
-	for (uint32_t i = 0; i < probe->ring_count; i++)
-		if (__atomic_load_n(probe->rings[i].producer, __ATOMIC_ACQUIRE) != __atomic_load_n(probe->rings[i].consumer, __ATOMIC_ACQUIRE))
-			return true;
-	return false;
-}
-
-/* Sleeps until a ring passes its mark or the time is up; tells JavaScript once, then waits until it came. Touches no Node state. */
-static void *watch(void *argument)
-{
-	struct probe *probe = argument;
-	struct epoll_event events[8];
-
-	pthread_setname_np(pthread_self(), "shikra-ring");
-	for (;;) {
-		int count = epoll_wait(probe->epoll_fd, events, 8, POLL_MILLIS);
-
-		for (int i = 0; i < count; i++)
-			if (events[i].data.fd == probe->stop_fd)
-				return NULL;
-		if (any_waiting(probe) && !atomic_exchange(&probe->notified, true))
-			probe->notify(probe->context);
-	}
+	return &probe->rings;
 }
 
 static bool hook(struct probe *probe, const char *name, struct probe_error *error)
@@ -465,7 +363,7 @@ bool probe_want(struct probe *probe, const void *interests, size_t bytes, bool w
 	probe->wants_calls = wants_calls;
 	probe->wants_operations = wants_operations;
 	probe->wants_paths = wants_paths;
-	return !probe->thread_runs || hook_wanted(probe, error);
+	return !probe->rings.thread_runs || hook_wanted(probe, error);
 }
 
 const void *probe_interests(const struct probe *probe, size_t *bytes)
@@ -506,14 +404,11 @@ struct canary *probe_canary(struct probe *probe)
 	return &probe->canary;
 }
 
-bool probe_attach(struct probe *probe, probe_notify notify, void *context, struct probe_error *error)
+bool probe_attach(struct probe *probe, rings_notify notify, void *context, struct probe_error *error)
 {
 	static const char *const hooks[] = { "collect_fork", "collect_exec", "collect_exit" };
-	struct epoll_event stop = { .events = EPOLLIN, .data.fd = probe->stop_fd };
 
 	log_into(error);
-	probe->notify = notify;
-	probe->context = context;
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
 		if (!hook(probe, hooks[i], error)) {
 			probe_stop(probe);
@@ -525,60 +420,12 @@ bool probe_attach(struct probe *probe, probe_notify notify, void *context, struc
 		probe_stop(probe);
 		return false;
 	}
-	if (epoll_ctl(probe->epoll_fd, EPOLL_CTL_ADD, probe->stop_fd, &stop) || pthread_create(&probe->thread, NULL, watch, probe)) {
+	if (!rings_watch(&probe->rings, notify, context)) {
 		fail(error, "attach", errno, "the ring's thread could not be started: %s", strerror(errno));
 		probe_stop(probe);
 		return false;
 	}
-	probe->thread_runs = true;
 	return true;
-}
-
-/* Follows the headers of finished records; one under construction has its busy bit set and ends the walk. */
-static unsigned long complete_position(struct probe *probe, struct ring *ring, unsigned long produced)
-{
-	unsigned long at = ring->complete;
-
-	while (at < produced) {
-		uint32_t header = __atomic_load_n((uint32_t *)(ring->data + (at & (probe->ring_bytes - 1))), __ATOMIC_ACQUIRE);
-
-		if (header & BPF_RINGBUF_BUSY_BIT)
-			break;
-		at += ((header & ~BPF_RINGBUF_DISCARD_BIT) + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
-	}
-	ring->complete = at;
-	return at;
-}
-
-bool probe_advance(struct probe *probe, double *positions)
-{
-	unsigned long produced[RINGS_MAX];
-	bool waiting = false;
-
-	atomic_store(&probe->notified, false);
-	/* all at one moment, before any walk: else a ring walked later would bring events that follow on one not yet seen of an earlier ring */
-	for (uint32_t i = 0; i < probe->ring_count; i++)
-		produced[i] = __atomic_load_n(probe->rings[i].producer, __ATOMIC_ACQUIRE);
-	for (uint32_t i = 0; i < probe->ring_count; i++) {
-		struct ring *ring = &probe->rings[i];
-		unsigned long consumed = positions[2 * i];
-
-		/* never past what was handed out: JavaScript is not trusted with the kernel's cursor */
-		if (consumed <= ring->complete && consumed >= *ring->consumer)
-			__atomic_store_n(ring->consumer, consumed, __ATOMIC_RELEASE);
-		positions[2 * i + 1] = complete_position(probe, ring, produced[i]);
-		waiting |= positions[2 * i + 1] != positions[2 * i];
-	}
-	return waiting;
-}
-
-uint64_t probe_waiting_bytes(const struct probe *probe)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < probe->ring_count; i++)
-		bytes += __atomic_load_n(probe->rings[i].producer, __ATOMIC_ACQUIRE) - __atomic_load_n(probe->rings[i].consumer, __ATOMIC_ACQUIRE);
-	return bytes;
 }
 
 int64_t probe_clock_offset_ns(void)
@@ -604,6 +451,24 @@ size_t probe_drops(struct probe *probe, double *counts, size_t length)
 			counts[i] = values[i];
 	free(values);
 	return all;
+}
+
+size_t probe_refusals(struct probe *probe, double *rows, size_t length)
+{
+	int map = bpf_object__find_map_fd_by_name(probe->object, "refused");
+	uint64_t last, *before = NULL, cgroup_id, counts[EVENT_CLASSES];
+	size_t used = 0;
+
+	while (used + PROBE_REFUSAL_COLUMNS <= length && !bpf_map_get_next_key(map, before, &cgroup_id)) {
+		if (!bpf_map_lookup_elem(map, &cgroup_id, counts)) {
+			rows[used++] = cgroup_id;
+			for (int class = 0; class < EVENT_CLASSES; class++)
+				rows[used++] = counts[class];
+		}
+		last = cgroup_id;
+		before = &last;
+	}
+	return used;
 }
 
 static void *read_all(int fd, size_t *size, struct probe_error *error)
@@ -668,36 +533,19 @@ void probe_stop(struct probe *probe)
 	probe->hooks_calls = false;
 	probe->hooks_operations = false;
 	probe->hooks_paths = false;
-	if (probe->thread_runs) {
-		uint64_t one = 1;
-
-		if (write(probe->stop_fd, &one, sizeof(one)) == sizeof(one))
-			pthread_join(probe->thread, NULL);
-		probe->thread_runs = false;
-	}
+	rings_unwatch(&probe->rings);
 }
 
 void probe_close(struct probe *probe)
 {
 	probe_stop(probe);
-	for (uint32_t i = 0; i < probe->ring_count; i++) {
-		struct ring *ring = &probe->rings[i];
-
-		if (ring->producer && !probe->lent)
-			munmap(ring->producer, probe->page_bytes + probe->ring_bytes);
-		if (ring->consumer)
-			munmap(ring->consumer, probe->page_bytes);
-		if (ring->fd > 0)
-			close(ring->fd);
-	}
 	if (probe->interests)
 		munmap(probe->interests, probe->interests_bytes);
 	if (probe->runs_fd)
 		close(probe->runs_fd);
 	canary_close(&probe->canary);
+	rings_close(&probe->rings);
 	bpf_object__close(probe->object);
-	close(probe->epoll_fd);
-	close(probe->stop_fd);
 	free(probe);
 }
 

@@ -20,6 +20,8 @@ enum event_limits {
 	COMM_BYTES = 16,
 	SYSCALL_TABLE_ENTRIES = 1024, /* those of x32 that are its own begin at 512 */
 	SUN_PATH_BYTES = 108,
+	CPUS_MAX = 512,
+	REFUSED_CGROUPS_MAX = 1024,
 };
 
 /* What happened. The names, lower case and without the prefix, are the evt.type of rules. */
@@ -166,7 +168,15 @@ enum drop_reason {
 	DROP_SCRATCH_BUSY,    /* the event is lost: a probe ran inside another on this CPU */
 	DROP_READ_FAILED,     /* the event arrives, with a string marked unreadable */
 	DROP_EVENT_TOO_LARGE, /* the event is lost */
+	DROP_CGROUP_OVER_SHARE, /* the event is refused: its cgroup has filled more than its share of a ring that is nearly full */
 	DROP_REASONS,
+};
+
+/* Each CPU (or several) has one of each: what processes do to files and networks cannot push out what the process table is made from. */
+enum ring_kind {
+	RING_CALLS = 0,
+	RING_PROCESSES, /* what is of CLASS_PROCESS, and nothing else */
+	RING_KINDS,
 };
 
 /* Which convention a system call was made by. */
@@ -383,10 +393,18 @@ struct interest {
 	__u8 failed;  /* failed calls are wanted too */
 };
 
+struct ring_settings {
+	__u32 bytes;
+	__u32 look_bytes;    /* so much a CPU writes before it looks how full the ring is: asking costs */
+	__u32 wakeup_bytes;  /* data waiting that wakes the reader at once; it looks every 10 ms anyway */
+	__u32 pressed_bytes; /* data waiting from which on a cgroup over its share is refused */
+};
+
 /* Fixed before the probe is attached. */
 struct settings {
-	__u32 wakeup_bytes; /* data waiting in a ring that wakes the reader at once; it looks every 10 ms anyway */
-	__u32 env;          /* 1: take the environment at an execution */
+	struct ring_settings rings[RING_KINDS];
+	__u32 cpus_per_ring;
+	__u32 env; /* 1: take the environment at an execution */
 };
 
 #endif

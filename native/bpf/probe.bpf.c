@@ -8,6 +8,7 @@
 #include "compat.bpf.h"
 #include "record.bpf.h"
 #include "read.bpf.h"
+#include "admission.bpf.h"
 #include "syscall.bpf.h"
 #include "dispatch.bpf.c"
 #include "process.bpf.c"
@@ -23,7 +24,7 @@ const struct {
 	struct process_event process; struct fork_event fork; struct exit_event exit; struct open_event open; struct path_event path;
 	struct descriptor_event descriptor; struct socket_event socket; struct scalar_event scalar; struct drop_counts drops;
 	struct interest interest;
-	enum event_limits limits; enum event_type types; enum event_family families; enum event_class classes; enum drop_reason reasons;
+	enum event_limits limits; enum event_type types; enum event_family families; enum event_class classes; enum drop_reason reasons; enum ring_kind rings;
 	enum event_abi abis; enum canary_number canaries; enum call_table tables; enum unreadable_bit unreadable_bits; enum file_kind kinds; enum exe_flag exe_flags;
 } wire_format SEC(".rodata.layout") = {};
 

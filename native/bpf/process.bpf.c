@@ -203,7 +203,7 @@ int BPF_PROG(collect_exec, struct task_struct *unused, int old_tid, struct linux
 		if (settings.env)
 			append_user_bytes(&record, &event->env, SLOT_ENV, (void *)BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start), ENV_MAX_BYTES);
 	}
-	record_submit(&record);
+	submit_to(&record, RING_PROCESSES);
 	return 0;
 }
 
@@ -226,7 +226,7 @@ int BPF_PROG(collect_fork, struct task_struct *child, __u64 flags)
 	event->child_vpid = virtual_pid(BPF_CORE_READ(child, thread_pid));
 	event->child_pid_namespace = pid_namespace_of(BPF_CORE_READ(child, thread_pid));
 	event->flags = flags;
-	record_submit(&record);
+	submit_to(&record, RING_PROCESSES);
 	return 0;
 }
 
@@ -240,7 +240,7 @@ int BPF_PROG(collect_exit, struct task_struct *task)
 		return 0;
 	if (!record_begin(&record, sizeof(struct exit_event), EVENT_PROCEXIT, CLASS_PROCESS, task->exit_code))
 		return 0;
-	record_submit(&record);
+	submit_to(&record, RING_PROCESSES);
 	return 0;
 }
 

@@ -255,6 +255,14 @@ static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
 	return node;
 }
 
+/* What the cgroup's path is known by as long as it is there. */
+static __always_inline __u64 cgroup_id_of(struct task_struct *task)
+{
+	struct kernfs_node *node = cgroup_node(task);
+
+	return node ? BPF_CORE_READ(node, id) : 0;
+}
+
 static __always_inline void append_cgroup(struct record *record, struct str_ref *ref, __u32 slot, struct task_struct *task)
 {
 	struct cgroup_walk walk = { .buffer = record->scratch->path, .position = CGROUP_PATH_MAX_BYTES };

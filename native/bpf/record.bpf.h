@@ -8,11 +8,13 @@
 
 #define RECORD_STRINGS_BYTES 32768
 #define RECORD_SLACK_BYTES 16384 /* a string begun below RECORD_STRINGS_BYTES ends below the sum */
-#define MAX_CPUS 512
 
 struct scratch {
 	__u32 busy;
-	__u32 unasked_bytes; /* written since the ring was last asked how full it is */
+	struct {
+		__u32 unseen_bytes; /* written since the last look at how full the ring is */
+		__u32 pressed;      /* it was nearly full: each record looks */
+	} rings[RING_KINDS];
 	struct { struct vfsmount *mnt; struct dentry *dentry; } walk_from;
 	char path[PATH_MAX_BYTES * 2]; /* a path is built from its end towards the middle */
 	char record[RECORD_STRINGS_BYTES + RECORD_SLACK_BYTES];
@@ -39,10 +41,10 @@ struct ring {
 	__uint(max_entries, 1 << 20);
 };
 
-/* One ring for each CPU (or several CPUs): a map of maps, so that one can be replaced while the agent runs. */
+/* Two rings for each CPU (or several CPUs), enum ring_kind, those of one kind after those of the other: a map of maps, as they are made when their size is known. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, MAX_CPUS);
+	__uint(max_entries, CPUS_MAX * RING_KINDS);
 	__type(key, __u32);
 	__array(values, struct ring);
 } rings SEC(".maps");
@@ -118,13 +120,18 @@ static __always_inline bool record_begin(struct record *record, __u32 fixed_byte
 	return true;
 }
 
-/* Copies the record into this CPU's ring and gives the scratch back. */
-static __always_inline void record_submit(struct record *record)
+/* In admission.bpf.h: flags for the record's output, or REFUSED. */
+#define REFUSED -1
+__noinline long look_at_ring(struct scratch *scratch, __u32 kind, __u32 size);
+
+/* Copies the record into one of this CPU's rings and gives the scratch back. */
+static __always_inline void submit_to(struct record *record, enum ring_kind kind)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 slot = bpf_get_smp_processor_id() + kind * CPUS_MAX;
 	__u32 class = record->header->class;
 	__u64 size = record->offset & (RECORD_STRINGS_BYTES - 1);
-	void *ring = bpf_map_lookup_elem(&rings, &cpu);
+	struct scratch *scratch = record->scratch;
+	void *ring = bpf_map_lookup_elem(&rings, &slot);
 
 	record->header->size = size;
 	if (record->offset >= RECORD_STRINGS_BYTES) {
@@ -132,19 +139,21 @@ static __always_inline void record_submit(struct record *record)
 	} else if (!ring) {
 		count_drop(DROP_RING_FULL, class);
 	} else {
-		/* The reader looks by itself every 10 ms; it is woken for what fills the ring faster. Asking how full it is costs: so now and then. */
-		__u64 flags = BPF_RB_NO_WAKEUP;
+		/* The reader looks by itself every 10 ms; it is woken for what fills the ring faster. */
+		long flags = BPF_RB_NO_WAKEUP;
 
-		record->scratch->unasked_bytes += size;
-		if (record->scratch->unasked_bytes >= settings.wakeup_bytes / 4) {
-			record->scratch->unasked_bytes = 0;
-			if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= settings.wakeup_bytes)
-				flags = BPF_RB_FORCE_WAKEUP;
-		}
-		if (bpf_ringbuf_output(ring, record->scratch->record, size, flags))
+		scratch->rings[kind].unseen_bytes += size;
+		if (scratch->rings[kind].unseen_bytes >= settings.rings[kind].look_bytes)
+			flags = look_at_ring(scratch, kind, size);
+		if (flags != REFUSED && bpf_ringbuf_output(ring, scratch->record, size, flags))
 			count_drop(DROP_RING_FULL, class);
 	}
-	record->scratch->busy = 0;
+	scratch->busy = 0;
+}
+
+static __always_inline void record_submit(struct record *record)
+{
+	submit_to(record, RING_CALLS);
 }
 
 static __always_inline void mark_unreadable(struct record *record, __u32 slot)

@@ -97,12 +97,12 @@ test('rings that would take a quarter of the free memory are not ok', () => {
   assert.equal(checkRings(config, 2, 2048)[0]?.ok, true);
   const [check] = checkRings(config, 4, 1024);
   assert.equal(check?.ok, false);
-  assert.equal(check?.detail, '4 of 128 MiB (preset 8) for 4 CPUs, 1024 MiB of memory free');
+  assert.equal(check?.detail, '4 of 128 MiB and 16 MiB (preset 8) for 4 CPUs, 1024 MiB of memory free');
 });
 
 test('CPUs may share a ring', () => {
   const config = configOf('receivers: {kernel: {cpus_per_ring: 0}}');
-  assert.match(checkRings(config, 64, 1024)[0]?.detail ?? '', /^1 of 8 MiB/);
+  assert.match(checkRings(config, 64, 1024)[0]?.detail ?? '', /^1 of 8 MiB and 1 MiB/);
 });
 
 test('an audit log is ok if it can be read, and may be missing yet', (t) => {

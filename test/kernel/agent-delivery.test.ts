@@ -193,7 +193,7 @@ test('what is lost while the agent cannot read is counted and told, and detectio
   await new Promise((resolve) => survivor.stdout.once('data', resolve));
   agent.child.kill('SIGCONT');
 
-  await agent.metricUntil('shikra_events_dropped_total{reason="ring_full",class="file"}', (value) => value > 0);
+  await agent.metricUntil('shikra_events_dropped_total{reason="cgroup_over_share",class="file"}', (value) => value > 0);
   await agent.until('the word about it', () =>
     agent.detections.some(({ rule }) => rule === 'Shikra internal: events dropped'),
   );

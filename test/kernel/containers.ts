@@ -1,8 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 
 const BUSYBOX = '/usr/bin/busybox';
 const APPLETS = ['sh', 'ash', 'cat', 'cp', 'true', 'sleep', 'ip', 'rm', 'mkdir', 'ls'];
@@ -80,6 +81,11 @@ export class Containers {
   exec(id: string, command: readonly string[], { terminal = false }: { terminal?: boolean } = {}): string {
     const exec = ['runc', 'exec', ...(terminal ? ['--tty'] : []), id, ...command];
     return terminal ? withTerminal(exec) : outputOf(exec);
+  }
+
+  /** The same of a command that goes on. */
+  execute(id: string, command: readonly string[]): ChildProcessByStdio<Writable, Readable, null> {
+    return spawn('runc', ['exec', id, ...command], { stdio: ['pipe', 'pipe', 'inherit'] });
   }
 
   stop(id: string): void {

@@ -18,7 +18,7 @@ const STATS: CollectorStats = {
     'Rule A': { matches: 2, evaluations: 2048, seconds: 0.25, memory: { keys: 3, evicted: 4 } },
     'Rule B': { matches: 0, evaluations: 0, seconds: 0, memory: undefined },
   },
-  rings: [{ cpu: 0, capacityBytes: 4096, usedBytes: 100 }],
+  rings: [{ cpu: 0, kind: 'calls', capacityBytes: 4096, usedBytes: 100 }],
   processTable: { size: 7, capacity: 100, healed: 1, evicted: 2, missed: 3 },
   latency: { counts: [1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5], sumSeconds: 60.5 },
 };
@@ -72,7 +72,7 @@ it('turns cumulative statistics into steps, and takes a restart of the collector
   assert.equal(await value('shikra_rule_keys', { rule: 'Rule A' }), 3);
   assert.equal(await value('shikra_rule_keys_evicted_total', { rule: 'Rule A' }), 4);
   assert.equal(await value('shikra_rule_keys', { rule: 'Rule B' }), undefined);
-  assert.equal(await value('shikra_ring_used_bytes', { cpu: '0' }), 100);
+  assert.equal(await value('shikra_ring_used_bytes', { cpu: '0', ring: 'calls' }), 100);
   assert.equal(await value('shikra_process_table_entries'), 7);
   assert.equal(await value('shikra_process_table_missed_total'), 3);
   assert.equal(await value('shikra_detection_latency_seconds', { le: '0.005' }), 3);

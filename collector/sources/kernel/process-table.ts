@@ -1,5 +1,6 @@
 import { Verdicts } from '../../../rules/runtime.ts';
 import type { Container, ContainerTable } from '../../event/container-table.ts';
+import { CgroupNames } from './cgroup-names.ts';
 import { ImageCache } from './image.ts';
 import { FORK, HEADER, PROCESS } from './layout.ts';
 import { Memory } from './memory.ts';
@@ -39,6 +40,7 @@ export class ProcessTable {
   generation = 0;
   readonly #processes = new Map<number, Process>();
   readonly #exited: Process[] = [];
+  readonly #cgroups = new CgroupNames();
   readonly #capacity: number;
   readonly #images: ImageCache;
   readonly #read: (pid: number) => Uint8Array;
@@ -165,6 +167,12 @@ export class ProcessTable {
       if (image.container === container) image.verdicts = new Verdicts();
   }
 
+  /** The path of a cgroup: of one in which something was executed lately, or runs. Asks the kernel if it is not known. */
+  cgroupPath(id: number): string | undefined {
+    if (this.#cgroups.get(id) === undefined) this.#eachRecord(0, (memory, at) => this.#fromRecord(memory, at));
+    return this.#cgroups.get(id);
+  }
+
   /** The containers that processes are in. */
   containers(): ReadonlySet<Container> {
     const containers = new Set<Container>();
@@ -243,12 +251,14 @@ export class ProcessTable {
   #fromRecord(memory: Memory, at: number): Process {
     const u32 = (offset: number): number => memory.u32[(at + offset) >>> 2]!;
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
+    const image = this.#images.of(memory, at);
+    if (image.cgroup !== undefined) this.#cgroups.note(memory.u64(at + HEADER.cgroup_id), image.cgroup);
     return {
       pid: u32(HEADER.pid),
       startTimeNs,
       execId: u32(HEADER.exec_id),
       execTimeNs: startTimeNs,
-      image: this.#images.of(memory, at),
+      image,
       known: true,
       parent: undefined,
       parentPid: u32(PROCESS.parent_pid),

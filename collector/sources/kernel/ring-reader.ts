@@ -13,36 +13,36 @@ export type Take = (memory: Memory, at: number) => boolean;
 /** Walks the records of several rings in the order of time, in place. */
 export class RingReader {
   readonly #memories: readonly Memory[];
-  readonly #ringBytes: number;
   readonly #wrapped = new Memory(new ArrayBuffer(MAX_RECORD_BYTES));
 
-  /** @param rings the data of each: all of one size, a power of two */
+  /** @param rings the data of each: a power of two */
   constructor(rings: readonly ArrayBuffer[]) {
     this.#memories = rings.map((ring) => new Memory(ring));
-    this.#ringBytes = rings[0]?.byteLength ?? 0;
   }
 
   /**
-   * Takes every record up to the complete positions, oldest first, until `take` wants no more.
-   * @param positions for each ring, read up to (moved on here) and complete up to
+   * Takes every record up to the complete positions and no newer than the time behind them, oldest first, until `take` wants no more.
+   * @param positions for each ring, read up to (moved on here) and complete up to; then that time
    */
   read(positions: Float64Array, take: Take): void {
+    const until = positions[2 * this.#memories.length]!;
     for (;;) {
       let ring = -1;
       let time = Number.POSITIVE_INFINITY;
-      let limit = Number.POSITIVE_INFINITY;
+      let limit = until;
       for (let i = 0; i < this.#memories.length; i++) {
         if (positions[2 * i] === positions[2 * i + 1]) continue;
-        const head = this.#memories[i]!.u64(this.#record(positions[2 * i]!) + HEADER.time_ns);
+        const memory = this.#memories[i]!;
+        const head = memory.u64(((positions[2 * i]! + RECORD_HEADER_BYTES) % memory.bytes.length) + HEADER.time_ns);
         if (head < time) {
-          limit = time;
+          if (time < limit) limit = time;
           time = head;
           ring = i;
         } else if (head < limit) {
           limit = head;
         }
       }
-      if (ring < 0) return;
+      if (ring < 0 || time > until) return;
       if (!this.#readUntil(ring, positions, limit, take)) return;
     }
   }
@@ -51,16 +51,17 @@ export class RingReader {
   #readUntil(ring: number, positions: Float64Array, limit: number, take: Take): boolean {
     const memory = this.#memories[ring]!;
     const end = positions[2 * ring + 1]!;
-    const mask = this.#ringBytes - 1;
+    const { length: byteLength } = memory.bytes;
+    const mask = byteLength - 1;
     let position = positions[2 * ring]!;
-    let offset = position % this.#ringBytes; // positions outgrow 32 bits, offsets do not: the loop goes by these
+    let offset = position % byteLength; // positions outgrow 32 bits, offsets do not: the loop goes by these
     let first = true;
     let goesOn = true;
     while (position < end && goesOn) {
       const at = (offset + RECORD_HEADER_BYTES) & mask;
       if (!first && memory.u64(at + HEADER.time_ns) > limit) break;
       const length = memory.u32[offset >>> 2]! & LENGTH_MASK;
-      goesOn = at + length <= this.#ringBytes ? take(memory, at) : this.#takeWrapped(memory, at, length, take);
+      goesOn = at + length <= byteLength ? take(memory, at) : this.#takeWrapped(memory, at, length, take);
       const size = (length + RECORD_HEADER_BYTES + 7) & ~7;
       offset = (offset + size) & mask;
       position += size;
@@ -70,15 +71,10 @@ export class RingReader {
     return goesOn;
   }
 
-  /** Where a record's data begin; its header is before them, on the other side of the end perhaps. */
-  #record(position: number): number {
-    return (position + RECORD_HEADER_BYTES) % this.#ringBytes;
-  }
-
   /** Once in a ring's length a record goes on at the beginning: it is put together aside. */
   #takeWrapped(memory: Memory, at: number, length: number, take: Take): boolean {
-    const first = this.#ringBytes - at;
-    this.#wrapped.bytes.set(memory.bytes.subarray(at, this.#ringBytes), 0);
+    const first = memory.bytes.length - at;
+    this.#wrapped.bytes.set(memory.bytes.subarray(at), 0);
     this.#wrapped.bytes.set(memory.bytes.subarray(0, length - first), first);
     return take(this.#wrapped, 0);
   }

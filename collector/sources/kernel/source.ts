@@ -6,6 +6,9 @@ import {
   type CollectorStats,
   DROP_REASONS,
   EVENT_CLASSES,
+  type EventClass,
+  type Refusals,
+  RING_KINDS,
 } from '../../telemetry/collector-stats.ts';
 import { Canaries } from './canaries.ts';
 import { addCanaries } from './canary-calls.ts';
@@ -17,9 +20,9 @@ import { unknownProcess } from './process.ts';
 import type { ProcessTable } from './process-table.ts';
 import { rehearse } from './rehearsal.ts';
 import { RingReader } from './ring-reader.ts';
+import { type RingSizes, ringSizes } from './ring-sizes.ts';
 import { interestsFor, type WantedEvents } from './system-calls.ts';
 
-const MIB = 1024 * 1024;
 /** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
 const WORTH_A_TURN = 16;
 
@@ -32,7 +35,7 @@ export interface SourceTap {
 }
 
 export interface KernelSourceOptions {
-  /** Preset n is 2^(n-1) MiB for each ring. */
+  /** Preset n is 2^(n-1) MiB for each ring for system calls. */
   readonly ringPreset: number;
   /** 0: one ring for all CPUs. */
   readonly cpusPerRing: number;
@@ -58,7 +61,7 @@ export class KernelSource {
   readonly groups = new NameFile('/etc/group', () => this.#tickMillis);
   readonly #options: KernelSourceOptions;
   #opened: Probe | undefined;
-  readonly #ringBytes: number;
+  readonly #ringBytes: RingSizes;
   readonly #cpusPerRing: number;
   readonly #stream: EventStream;
   readonly #takeRecord = (memory: Memory, at: number): boolean => {
@@ -78,7 +81,7 @@ export class KernelSource {
 
   constructor(options: KernelSourceOptions) {
     this.#options = options;
-    this.#ringBytes = 2 ** (options.ringPreset - 1) * MIB;
+    this.#ringBytes = ringSizes(options.ringPreset);
     this.#cpusPerRing = options.cpusPerRing === 0 ? 512 : options.cpusPerRing;
     this.containers = new ContainerTable({
       hasEngines: options.hasContainerEngines ?? false,
@@ -101,7 +104,8 @@ export class KernelSource {
   open(probe: Probe): void {
     this.#opened = probe;
     probe.configure({
-      ringBytes: this.#ringBytes,
+      ringBytes: this.#ringBytes.calls,
+      processRingBytes: this.#ringBytes.processes,
       cpusPerRing: this.#cpusPerRing,
       captureEnv: this.#options.captureEnv.length > 0,
     });
@@ -171,7 +175,7 @@ export class KernelSource {
     this.#notePeaks();
     this.#reader.read(this.#probe.positions, this.#takeRecord);
     this.#probe.advance();
-    return this.waitingBytes > this.#ringBytes / WORTH_A_TURN;
+    return this.waitingBytes > this.#ringBytes.calls / WORTH_A_TURN;
   }
 
   /** Called from `onEvent`: drain() returns after this event. */
@@ -226,6 +230,18 @@ export class KernelSource {
     };
   }
 
+  /** Cgroups of which events were refused, those refused in the last seconds for certain. */
+  refusals(): Refusals[] {
+    const rows = this.#probe.refusals();
+    const columns = 1 + EVENT_CLASSES.length;
+    return Array.from({ length: rows.length / columns }, (_, row) => ({
+      cgroupId: rows[row * columns]!,
+      counts: Object.fromEntries(
+        EVENT_CLASSES.map((ofClass, index) => [ofClass, rows[row * columns + 1 + index]!]),
+      ) as Record<EventClass, number>,
+    }));
+  }
+
   #processes(pid: number): Uint8Array {
     const records = this.#probe.processes(pid);
     this.#options.tap?.processes(pid, records);
@@ -233,11 +249,11 @@ export class KernelSource {
   }
 
   #rings(): CollectorStats['rings'] {
-    const rings = Array.from(this.#peaks, (usedBytes, index) => ({
-      cpu: index * this.#cpusPerRing,
-      capacityBytes: this.#ringBytes,
-      usedBytes,
-    }));
+    const each = this.#peaks.length / RING_KINDS.length;
+    const rings = Array.from(this.#peaks, (usedBytes, index) => {
+      const kind = RING_KINDS[Math.floor(index / each)]!;
+      return { cpu: (index % each) * this.#cpusPerRing, kind, capacityBytes: this.#ringBytes[kind], usedBytes };
+    });
     this.#peaks.fill(0);
     return rings;
   }

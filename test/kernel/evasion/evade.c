@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,8 @@ static void pin(int processor)
 	CPU_SET(processor, &set);
 	sched_setaffinity(0, sizeof(set), &set);
 }
+
+#include "flood.h"
 
 static void *flip(void *unused)
 {
@@ -387,6 +390,7 @@ static long processes(const char *way, char **argv)
 		many[100] = "the-payload";
 		return execv(argv[0], many);
 	}
+	if (IS("flood")) return flood(argv);
 	if (IS("wait")) {
 		/* wait FILE: opens it when a line comes */
 		char byte;

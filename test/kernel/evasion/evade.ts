@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Capture, CapturedEvent } from '../capture.ts';
 
-const SOURCES = ['evade.c', 'ring.h'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
+const SOURCES = ['evade.c', 'flood.h', 'ring.h'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
 const BUILD = fileURLToPath(new URL('../../build/', import.meta.url));
 export const EVADE = `${BUILD}evade`;
 
