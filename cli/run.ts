@@ -26,7 +26,12 @@ async function start(configFile: string | undefined, thread: CollectorThread) {
 
   const { startAgent } = await import('../collector/agent.ts');
   const stopped = whenStopped();
-  const agent = await startAgent(config, { version: version(), thread, onReady: () => welcome(config) });
+  const agent = await startAgent(config, {
+    version: version(),
+    thread,
+    readConfig: () => readConfig(configFile),
+    onReady: () => welcome(config),
+  });
   void stopped.then(() => agent.stop());
   return agent;
 }

@@ -1,21 +1,23 @@
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreLock } from '../exporters/store/lock.ts';
+import { AuditPart, type PreparedAudit } from './audit-part.ts';
 import { components } from './components.ts';
 import type { Config } from './config/config.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { ConfigReload } from './config-reload.ts';
 import { ContainerEngines } from './containers/engines.ts';
-import { INTERNAL_RULES, internalDetection } from './detection/internal.ts';
-import type { AuditCollector } from './engine/audit-collector.ts';
 import { CanaryWatch } from './engine/canary-watch.ts';
-import type { RulesRequest } from './engine/load-rules.ts';
-import { type ReloadOutcome, RulesReloader } from './engine/reloader.ts';
-import { RulesWatch } from './engine/rules-watch.ts';
+import { FileWatch } from './engine/file-watch.ts';
 import { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
+import { NetworkReceivers } from './network-receivers.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
 import { ReceiversInUse } from './receivers-in-use.ts';
+import { RuleReloads } from './rule-reloads.ts';
 import { checkRequirements } from './sources/kernel/requirements.ts';
 import { createLogger, type Logger, routeDiagnostics } from './telemetry/logger.ts';
-import { createMetrics, type Metrics, type RuleLabels } from './telemetry/metrics.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 const STATS_INTERVAL_MILLIS = 1000;
 /** What the collector has for its rings at a stop; an answer this much later still counts. */
@@ -26,19 +28,18 @@ const DRAIN_MOST_MILLIS = 2500;
 /** A stop's time for draining and delivering. Five seconds are promised: the rest is for a reader of stdout that does not read. */
 const STOP_MILLIS = 3000;
 
-/** Of a rejected reload: the log has them all. */
-const MOST_ERRORS_SHOWN = 5;
-
 export interface AgentOptions {
   readonly version: string;
   /** A thread made earlier, which has loaded its code meanwhile. It is this agent's from now on. */
   readonly thread?: CollectorThread;
+  /** Reads the configuration anew, where it came from a file: the file is then watched. @throws ShikraError */
+  readonly readConfig?: () => LoadedConfig;
   /** Called once: the probe is attached, and every exporter runs. */
   readonly onReady?: () => void;
 }
 
 export interface Agent {
-  /** Loads the rules anew; if they have mistakes, the ones in force stay. Settles when it is decided. */
+  /** Reads configuration and rules anew; if they have mistakes, what is in force stays. Settles when it is decided. */
   reload(): Promise<void>;
   /** Detaches, drains, delivers what it can within its time. Calling it twice is fine. */
   stop(): Promise<void>;
@@ -59,16 +60,19 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const thread = receivers.kernel === undefined ? undefined : (options.thread ?? new CollectorThread());
   if (thread === undefined) await options.thread?.terminate();
   const resource = createResource({ version: options.version });
-  const watch = new RulesWatch(receivers.watchedPaths());
+  const audit = new AuditPart(metrics);
+  const watch = new FileWatch(receivers.watchedPaths(), 'rules');
+  let lock: StoreLock | undefined;
   let pipeline: Pipeline | undefined;
-  let audit: AuditCollector | undefined;
-  const canaries = new CanaryWatch({ metrics, logger, emit: (detection) => pipeline?.emit(detection) });
+  let agent: RunningAgent | undefined;
+  const canaries = new CanaryWatch({ metrics, logger, emit: (detection) => void pipeline?.emit(detection) });
   try {
+    lock = StoreLock.take(config.service.store.path);
     await watch.start(); // before the rules are read: a change meanwhile is one
     // It loads rules and probe while the pipeline is made; what it says meanwhile waits for the first listener.
     if (receivers.kernel !== undefined) thread?.begin(receivers.collectorOptions(receivers.kernel));
-    const loading = loadAudit(receivers);
-    loading.catch(() => {}); // awaited below, if nothing fails before
+    const preparing = audit.prepare(receivers);
+    preparing.catch(() => {}); // awaited below, if nothing fails before
     const parts = {
       config: pipelineConfig(config),
       factories: components,
@@ -77,72 +81,94 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       metrics,
       logger,
     };
-    pipeline = await createPipeline({ ...parts, alsoReady: () => readiness(thread, audit, canaries) });
-    audit = await loading;
-    const agent = new RunningAgent({ thread, audit, pipeline, metrics, logger, receivers, watch, canaries });
-    await agent.start();
+    pipeline = await createPipeline({
+      ...parts,
+      alsoReady: () => readiness(thread, audit, canaries, agent !== undefined),
+    });
+    if (lock.trouble !== undefined) logger.warn({ component: 'store' }, lock.trouble);
+    const prepared = await preparing;
+    const made = { config, options, thread, audit, pipeline, metrics, logger, receivers, watch, lock, canaries };
+    const running = new RunningAgent(made);
+    await running.start(prepared);
+    agent = running;
     options.onReady?.();
     return agent;
   } catch (error) {
     watch.close();
-    await audit?.stop();
+    await audit.stopOther(undefined);
     await thread?.terminate();
     await pipeline?.shutdown(0);
+    lock?.release();
     throw error;
   }
 }
 
-/** Its code is loaded only where it is used. */
-async function loadAudit(receivers: ReceiversInUse): Promise<AuditCollector | undefined> {
-  if (receivers.audit === undefined) return undefined;
-  const { AuditCollector } = await import('./engine/audit-collector.ts');
-  return AuditCollector.load(receivers.auditOptions(receivers.audit), receivers.auditRules());
-}
-
-function readiness(thread: CollectorThread | undefined, audit: AuditCollector | undefined, canaries: CanaryWatch) {
+function readiness(thread: CollectorThread | undefined, audit: AuditPart, canaries: CanaryWatch, isRunning: boolean) {
   const kernel = thread && { collector: thread.readiness(), canaries: canaries.readiness() };
+  const { running } = audit;
   return {
-    ready: kernel === undefined ? audit !== undefined : kernel.collector.ready && kernel.canaries.ready,
-    parts: { ...kernel?.collector.parts, ...kernel?.canaries.parts, ...(audit && { k8s_audit: audit.status }) },
+    ready: kernel === undefined ? isRunning : kernel.collector.ready && kernel.canaries.ready,
+    parts: {
+      ...kernel?.collector.parts,
+      ...kernel?.canaries.parts,
+      ...(running && { k8s_audit: running.collector.status }),
+    },
   };
 }
 
 interface AgentParts {
+  readonly config: Config;
+  readonly options: AgentOptions;
   readonly thread: CollectorThread | undefined;
-  readonly audit: AuditCollector | undefined;
+  readonly audit: AuditPart;
   readonly pipeline: Pipeline;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly receivers: ReceiversInUse;
-  readonly watch: RulesWatch;
+  readonly watch: FileWatch;
+  readonly lock: StoreLock;
   readonly canaries: CanaryWatch;
 }
 
 class RunningAgent implements Agent {
   readonly closed: Promise<0 | ExitCode>;
   readonly #thread: CollectorThread | undefined;
-  readonly #audit: AuditCollector | undefined;
+  readonly #audit: AuditPart;
+  readonly #network: NetworkReceivers;
   readonly #pipeline: Pipeline;
   readonly #metrics: Metrics;
   readonly #logger: Logger;
-  readonly #receivers: ReceiversInUse;
+  readonly #rules: RuleReloads;
+  readonly #config: ConfigReload | undefined;
+  readonly #configWatch: FileWatch | undefined;
+  readonly #lock: StoreLock;
   readonly #canaries: CanaryWatch;
   readonly #close: (code: 0 | ExitCode) => void;
+  #receivers: ReceiversInUse;
   #engines: ContainerEngines | undefined;
-  readonly #reloaders: RulesReloader[] = [];
-  /** Receivers whose last reload failed. */
-  readonly #rejectedBy = new Set<string>();
-  /** Those in force, by the id of the receiver. */
-  readonly #rules = new Map<string, readonly RuleLabels[]>();
-  readonly #watch: RulesWatch;
+  #watch: FileWatch;
   readonly #onHangUp = (): void => this.#hungUp();
   #statsTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor({ thread, audit, pipeline, metrics, logger, receivers, watch, canaries }: AgentParts) {
+  constructor({
+    config,
+    options,
+    thread,
+    audit,
+    pipeline,
+    metrics,
+    logger,
+    receivers,
+    watch,
+    lock,
+    canaries,
+  }: AgentParts) {
     this.#thread = thread;
     this.#audit = audit;
     this.#pipeline = pipeline;
+    this.#network = new NetworkReceivers({ pipeline, metrics, logger });
+    this.#rules = new RuleReloads({ pipeline, metrics, logger });
     this.#metrics = metrics;
     this.#logger = logger;
     this.#receivers = receivers;
@@ -150,22 +176,29 @@ class RunningAgent implements Agent {
     this.closed = promise;
     this.#close = close;
     this.#watch = watch;
+    this.#lock = lock;
     this.#canaries = canaries;
+    if (options.readConfig === undefined || config.file === undefined) return;
+    const adopt = (next: Config) => this.#adopt(next);
+    this.#config = new ConfigReload({ read: options.readConfig, current: config, adopt, pipeline, metrics, logger });
+    this.#configWatch = new FileWatch([config.file], 'the configuration');
   }
 
-  async start(): Promise<void> {
-    const warnings = new Set([...(await this.#startKernel()), ...(await this.#startAudit())]);
+  /** @param audit to begin with */
+  async start(audit: PreparedAudit | undefined): Promise<void> {
+    await this.#configWatch?.start();
+    const warnings = new Set([...(await this.#startKernel()), ...(await this.#beginAudit(audit))]);
     for (const warning of warnings) this.#logger.warn({ component: 'rules' }, warning);
+    await this.#startNetwork();
     this.#statsTimer = setInterval(() => this.#askStats(), STATS_INTERVAL_MILLIS);
-    this.#watch.listen({
-      onChange: () => void this.reload(),
-      onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
+    this.#listenToRules();
+    this.#configWatch?.listen({
+      onChange: () => void this.#reloadConfig(),
+      onTrouble: (message) => this.#logger.warn({ component: 'config' }, `${message}; send SIGHUP to reload it`),
     });
     process.on('SIGHUP', this.#onHangUp);
-    const watched = [this.#thread && 'system calls', this.#audit && 'Kubernetes audit events'].filter(Boolean);
-    const rules = [...this.#rules.values()].flat().length;
     // Last: who reads this may send signals.
-    this.#logger.info({ rules }, `watching ${watched.join(' and ')}`);
+    this.#logger.info({ rules: this.#rules.count }, `watching ${this.#receivers.describe()}`);
   }
 
   /** @returns warnings of its rules */
@@ -192,37 +225,41 @@ class RunningAgent implements Agent {
       onContainersWanted: ({ requests }) => this.#engines?.ask(requests),
       onDeath: (error) => void this.#die(error),
     });
-    this.#declareRules(kernel.id, ready.rules);
     this.#metrics.declareEventTypes(ready.eventTypes);
     this.#engines.start();
-    this.#addReloader(kernel.id, thread, () => this.#receivers.kernelRules());
+    this.#rules.add(kernel.id, thread, () => this.#receivers.kernelRules(), ready.rules);
     return ready.warnings;
   }
 
   /** @returns warnings of its rules */
-  async #startAudit(): Promise<readonly string[]> {
-    const [audit, receiver] = [this.#audit, this.#receivers.audit];
-    if (audit === undefined || receiver === undefined) return [];
+  async #beginAudit(wanted: PreparedAudit | undefined): Promise<readonly string[]> {
+    if (wanted === undefined || wanted === this.#audit.running) return [];
     const { store } = this.#pipeline;
-    this.#declareRules(receiver.id, audit.rules);
-    this.#metrics.recordAuditStats(audit.stats);
-    this.#addReloader(receiver.id, audit, () => this.#receivers.auditRules());
-    await audit.begin({
-      emit: (detection) => this.#pipeline.emit(detection, receiver.id),
+    const { id, collector } = wanted;
+    await this.#audit.begin(wanted, {
+      emit: (detection) => this.#pipeline.emit(detection, id),
       stored: () => !store.failing && store.flush(),
       onDeath: (error) => void this.#die(error),
-      logger: this.#logger.child({ component: receiver.id }),
+      logger: this.#logger.child({ component: id }),
     });
-    return audit.warnings;
+    this.#rules.add(id, collector, () => this.#receivers.auditRules(), collector.rules);
+    return collector.warnings;
   }
 
-  #addReloader(id: string, target: Pick<CollectorThread, 'adopt'>, request: () => RulesRequest): void {
-    this.#reloaders.push(new RulesReloader(target, request, (outcome) => this.#reloaded(id, outcome)));
+  async #startNetwork(): Promise<void> {
+    try {
+      await this.#network.start(this.#receivers.network());
+    } catch (error) {
+      await this.#network.stop();
+      throw error;
+    }
   }
 
-  #declareRules(id: string, rules: readonly RuleLabels[]): void {
-    this.#rules.set(id, rules);
-    this.#metrics.declareRules([...this.#rules.values()].flat());
+  #listenToRules(): void {
+    this.#watch.listen({
+      onChange: () => void this.#rules.reload(),
+      onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
+    });
   }
 
   #askStats(): void {
@@ -230,39 +267,45 @@ class RunningAgent implements Agent {
       this.#thread.send({ type: 'stats' });
       this.#canaries.asked();
     }
-    if (this.#audit !== undefined) this.#metrics.recordAuditStats(this.#audit.stats);
+    this.#audit.recordStats();
   }
 
   async reload(): Promise<void> {
-    if (this.#stopping === undefined) await Promise.all(this.#reloaders.map((reloader) => reloader.reload()));
+    if (this.#stopping !== undefined) return;
+    await this.#config?.reload();
+    await this.#rules.reload();
   }
 
-  #reloaded(id: string, outcome: ReloadOutcome): void {
+  async #reloadConfig(): Promise<void> {
     if (this.#stopping !== undefined) return;
-    this.#metrics.rulesReload.inc({ outcome: outcome.ok ? 'success' : 'failure' });
-    if (outcome.ok) this.#rejectedBy.delete(id);
-    else this.#rejectedBy.add(id);
-    this.#metrics.rulesLastReload.set(this.#rejectedBy.size === 0 ? 1 : 0);
-    if (outcome.ok) {
-      const { rules, warnings, longestPauseMillis } = outcome;
-      this.#declareRules(id, rules);
-      for (const warning of warnings) this.#logger.warn({ component: 'rules' }, warning);
-      const pause = Math.round(longestPauseMillis * 10) / 10;
-      this.#logger.info({ receiver: id, rules: rules.length, longest_pause_ms: pause }, 'the rules were reloaded');
-      return;
-    }
-    for (const error of outcome.errors) this.#logger.error({ component: 'rules' }, error);
-    const count = outcome.errors.length === 1 ? 'a mistake' : `${outcome.errors.length} mistakes`;
-    const which = this.#reloaders.length > 1 ? `The rules of ${id}` : 'The rules';
-    const text = `${which} were not reloaded: they have ${count}. The ones from before are in force.`;
-    this.#logger.error({ component: 'rules' }, text);
-    const shown = outcome.errors.slice(0, MOST_ERRORS_SHOWN).join('\n');
-    this.#pipeline.emit(
-      internalDetection(INTERNAL_RULES.rulesRejected, 'Error', `${text}\n${shown}`, {
-        'shikra.rules.errors': outcome.errors.length,
-        'shikra.receiver': id,
-      }),
-    );
+    await this.#config?.reload();
+    await this.#rules.reloadIfOthers();
+  }
+
+  /**
+   * Brings everything to a configuration. What brings detections and changes is stopped before the ways that it uses are, and begins after them: in between
+   * senders are not answered, and send again.
+   */
+  async #adopt(config: Config): Promise<void> {
+    const receivers = new ReceiversInUse(config);
+    const network = receivers.network();
+    const audit = await this.#audit.prepare(receivers);
+    const before = this.#audit.running;
+    await Promise.all([this.#network.stopOthers(network), this.#audit.stopOther(audit)]);
+    if (before !== undefined && before !== audit) this.#rules.remove(before.id);
+    await this.#pipeline.reconfigure(pipelineConfig(config));
+    this.#receivers = receivers;
+    await this.#watchRules();
+    for (const warning of await this.#beginAudit(audit)) this.#logger.warn({ component: 'rules' }, warning);
+    await this.#network.start(network);
+  }
+
+  async #watchRules(): Promise<void> {
+    const watch = new FileWatch(this.#receivers.watchedPaths(), 'rules');
+    await watch.start();
+    this.#watch.close();
+    this.#watch = watch;
+    this.#listenToRules();
   }
 
   /** SIGHUP asks for a reload; but the kernel sends it too when the terminal is gone, and then nobody is there to stop the agent. */
@@ -273,6 +316,8 @@ class RunningAgent implements Agent {
 
   #unwatch(): void {
     this.#watch.close();
+    this.#configWatch?.close();
+    this.#rules.close();
     process.off('SIGHUP', this.#onHangUp);
     clearInterval(this.#statsTimer);
   }
@@ -285,7 +330,7 @@ class RunningAgent implements Agent {
   async #stop(): Promise<void> {
     const started = performance.now();
     this.#unwatch();
-    const [leftBytes] = await Promise.all([this.#stopKernel(), this.#stopAudit()]);
+    const [leftBytes] = await Promise.all([this.#stopKernel(), this.#stopReceivers()]);
     if (leftBytes === undefined)
       this.#logger.error('the collector did not answer: events that were in its rings are lost');
     else if (leftBytes > 0)
@@ -301,11 +346,10 @@ class RunningAgent implements Agent {
       : await this.#thread.stop(DRAIN_MILLIS, DRAIN_GRACE_MILLIS, DRAIN_MOST_MILLIS);
   }
 
-  async #stopAudit(): Promise<void> {
-    if (this.#audit === undefined) return;
-    // A file system that does not answer: what is not written down is read again.
-    await Promise.race([this.#audit.stop(), sleep(DRAIN_MILLIS, undefined, { ref: false })]);
-    this.#metrics.recordAuditStats(this.#audit.stats);
+  async #stopReceivers(): Promise<void> {
+    const idle = this.#config?.idle(); // a reload at work would start again what is stopped here
+    await Promise.race([idle, sleep(DRAIN_MILLIS, undefined, { ref: false })]);
+    await Promise.all([this.#audit.stopOther(undefined), this.#network.stop()]);
   }
 
   /** Without a collector the agent sees nothing, or half: it says so and ends. The thread's end detaches the probe. */
@@ -314,16 +358,17 @@ class RunningAgent implements Agent {
     const death = new ShikraError('COLLECTOR_DIED', error.message, { cause: error });
     this.#logger.fatal({ err: error, remedy: death.remedy }, death.message);
     this.#unwatch();
-    this.#stopping = this.#stopAudit().then(() => this.#deliver(STOP_MILLIS));
+    this.#stopping = this.#stopReceivers().then(() => this.#deliver(STOP_MILLIS));
     await this.#thread?.terminate();
     await this.#stopping;
     this.#close(1);
   }
 
   /** An exporter may take as long again to shut down as it had for delivering. */
-  #deliver(limitMillis: number): Promise<void> {
+  async #deliver(limitMillis: number): Promise<void> {
     this.#engines?.close();
-    return this.#pipeline.shutdown(limitMillis / 2);
+    await this.#pipeline.shutdown(limitMillis / 2);
+    this.#lock.release();
   }
 }
 

@@ -69,6 +69,11 @@ export const ERRORS = {
     remedy: 'check service.store.path, its permissions and the free space',
     exitCode: 1,
   },
+  STORE_IN_USE: {
+    message: 'another agent works with the detection store %s',
+    remedy: 'stop it, or give this one a store of its own: service.store.path',
+    exitCode: 1,
+  },
   RECORDING_UNWRITABLE: {
     message: 'the recording cannot be written: %s',
     remedy: 'check the path given with -o, its permissions and the free space',

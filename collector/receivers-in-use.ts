@@ -15,7 +15,11 @@ import type { AuditCollectorOptions } from './engine/audit-collector.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
 import type { CollectorOptions } from './engine/messages.ts';
 import { ShikraError } from './errors.ts';
+import type { PlannedReceiver } from './network-receivers.ts';
+import type { FalcoHttpReceiverConfig } from './sources/falco-http/config.ts';
+import type { GuardConfig, ListenOptions } from './sources/http/index.ts';
 import type { AuditWebhookOptions } from './sources/k8s-audit/index.ts';
+import type { OtlpReceiverConfig } from './sources/otlp/config.ts';
 
 type WebhookConfig = NonNullable<K8sAuditReceiverConfig['webhook']>;
 
@@ -34,6 +38,15 @@ export class ReceiversInUse {
     this.#config = config;
     this.kernel = onlyReceiver<KernelReceiverConfig>(config, 'kernel');
     this.audit = onlyReceiver<K8sAuditReceiverConfig>(config, 'k8s_audit');
+  }
+
+  /** What is watched, for people. */
+  describe(): string {
+    const network = receiversInUse(this.#config)
+      .filter(({ type }) => type !== 'kernel' && type !== 'k8s_audit')
+      .map(({ id }) => `what comes to ${id}`);
+    const watched = [this.kernel && 'system calls', this.audit && 'Kubernetes audit events', ...network];
+    return watched.filter((each) => each !== undefined).join(' and ');
   }
 
   /** What the kernel receiver's rules are read with; asked anew each time, as folders come and go. */
@@ -81,23 +94,53 @@ export class ReceiversInUse {
     };
   }
 
-  #webhook({ tls, bearer_token_file, max_batch_size, ...rest }: WebhookConfig): AuditWebhookOptions {
+  /** Receivers of what others have detected. @throws ShikraError CONFIG_INVALID for a file that cannot be read */
+  network(): PlannedReceiver[] {
+    return receiversInUse(this.#config).flatMap(({ id, type, config }): PlannedReceiver[] => {
+      const key = `receivers.${id}`;
+      if (type === 'falco_http')
+        return [{ id, type, options: this.#falcoHttp(key, config as FalcoHttpReceiverConfig) }];
+      return type === 'otlp' ? [{ id, type, options: this.#otlp(key, config as OtlpReceiverConfig) }] : [];
+    });
+  }
+
+  #falcoHttp(key: string, { path, max_alert_size, ...listen }: FalcoHttpReceiverConfig) {
+    return { key, path, maxAlertBytes: max_alert_size, ...this.#listen(key, listen) };
+  }
+
+  #otlp(key: string, { grpc, http, max_request_size }: OtlpReceiverConfig) {
     return {
-      ...rest,
-      maxBatchBytes: max_batch_size,
-      bearerToken: bearer_token_file && this.#token(bearer_token_file),
+      key,
+      maxRequestBytes: max_request_size,
+      grpc: grpc && this.#listen(`${key}.grpc`, grpc),
+      http: http && this.#listen(`${key}.http`, http),
+    };
+  }
+
+  #webhook({ path, max_batch_size, ...listen }: WebhookConfig): AuditWebhookOptions {
+    return { path, maxBatchBytes: max_batch_size, ...this.#listen(WEBHOOK, listen) };
+  }
+
+  /** @param key of the receiver, for messages */
+  #listen(key: string, config: GuardConfig & { readonly host: string; readonly port: number }): ListenOptions {
+    const { host, port } = config;
+    return { host, port, ...this.#guard(key, config) };
+  }
+
+  #guard(key: string, { tls, bearer_token_file }: GuardConfig): Pick<ListenOptions, 'bearerToken' | 'tls'> {
+    return {
+      bearerToken: bearer_token_file && this.#token(`${key}.bearer_token_file`, bearer_token_file),
       tls: tls && {
-        cert: this.#read('tls.cert_file', tls.cert_file),
-        key: this.#read('tls.key_file', tls.key_file),
-        ca: tls.client_ca_file === undefined ? undefined : this.#read('tls.client_ca_file', tls.client_ca_file),
+        cert: this.#read(`${key}.tls.cert_file`, tls.cert_file),
+        key: this.#read(`${key}.tls.key_file`, tls.key_file),
+        ca: tls.client_ca_file === undefined ? undefined : this.#read(`${key}.tls.client_ca_file`, tls.client_ca_file),
       },
     };
   }
 
-  #token(file: string): string {
-    const token = this.#read('bearer_token_file', file).toString().trim();
-    if (token === '')
-      throw new ShikraError('CONFIG_INVALID', `${WEBHOOK}.bearer_token_file: expected a token, got an empty file`);
+  #token(key: string, file: string): string {
+    const token = this.#read(key, file).toString().trim();
+    if (token === '') throw new ShikraError('CONFIG_INVALID', `${key}: expected a token, got an empty file`);
     return token;
   }
 
@@ -105,7 +148,7 @@ export class ReceiversInUse {
     try {
       return readFileSync(resolve(this.#folder, file));
     } catch (error) {
-      throw new ShikraError('CONFIG_INVALID', `${WEBHOOK}.${key}: ${(error as Error).message}`, { cause: error });
+      throw new ShikraError('CONFIG_INVALID', `${key}: ${(error as Error).message}`, { cause: error });
     }
   }
 

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { containersConfigSchema } from '../containers/config.ts';
 import { bytes, duration } from '../pipeline/units.ts';
+import { falcoHttpReceiverSchema } from '../sources/falco-http/config.ts';
+import { guardKeys, listenKeys } from '../sources/http/config.ts';
+import { otlpReceiverSchema } from '../sources/otlp/config.ts';
 import type { ComponentRegistry } from './component.ts';
 
 /** The rule set that comes with Shikra, as users name it in `rules_files`. */
@@ -83,12 +86,7 @@ export const kernelReceiverSchema = z.strictObject({
 export type KernelReceiverConfig = z.infer<typeof kernelReceiverSchema>;
 
 const webhookSchema = z.strictObject({
-  host: z
-    .string()
-    .min(1)
-    .default('127.0.0.1')
-    .describe('The address to listen on. 0.0.0.0 for API servers on other machines: then let nobody else in.'),
-  port: z.int().min(0).max(65_535).default(9765).describe('The port to listen on; 0 takes a free one.'),
+  ...listenKeys(9765),
   path: z
     .string()
     .regex(/^\/[^?#\s]*$/, 'expected a path such as /k8s-audit')
@@ -97,23 +95,7 @@ const webhookSchema = z.strictObject({
   max_batch_size: bytes()
     .prefault('12MiB')
     .describe('A larger batch is refused. 20 % above what API servers send unless told otherwise.'),
-  bearer_token_file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('A file with the token that a sender must show (`token` of the user in its kubeconfig).'),
-  tls: z
-    .strictObject({
-      cert_file: z.string().min(1).describe('The certificate that is shown, with its chain, as PEM.'),
-      key_file: z.string().min(1).describe('Its key, as PEM.'),
-      client_ca_file: z
-        .string()
-        .min(1)
-        .optional()
-        .describe('Only senders with a certificate of one of these authorities are let in, as PEM.'),
-    })
-    .optional()
-    .describe('Speaks HTTPS. The files are read at the start.'),
+  ...guardKeys(' (`token` of the user in its kubeconfig)'),
 });
 
 export const k8sAuditReceiverSchema = z
@@ -166,4 +148,6 @@ export type K8sAuditReceiverConfig = z.infer<typeof k8sAuditReceiverSchema>;
 export const receivers = {
   kernel: { configSchema: kernelReceiverSchema },
   k8s_audit: { configSchema: k8sAuditReceiverSchema },
+  falco_http: { configSchema: falcoHttpReceiverSchema },
+  otlp: { configSchema: otlpReceiverSchema },
 } as const satisfies ComponentRegistry['receivers'];

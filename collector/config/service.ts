@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StoreConfig } from '../../exporters/store/config.ts';
+import { type RedactionConfig, redactionConfigSchema } from '../redaction/config.ts';
 import { type Signal, typeOf } from './component.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -59,6 +60,7 @@ export const PIPELINES_DESCRIPTION =
 export function createServiceSchema(storeSchema: z.ZodType) {
   return z.strictObject({
     store: storeSchema.prefault({}).describe('The store on disk that every detection is written to before it is sent.'),
+    redaction: redactionConfigSchema.prefault({}).describe('What is hidden before anything is stored or sent.'),
     telemetry: z
       .strictObject({
         logs: z
@@ -75,6 +77,7 @@ export function createServiceSchema(storeSchema: z.ZodType) {
 
 export interface ServiceConfig {
   readonly store: StoreConfig;
+  readonly redaction: RedactionConfig;
   readonly telemetry: { readonly logs: { readonly level: LogLevel } };
   readonly pipelines: Pipelines;
 }

@@ -1,11 +1,11 @@
 import type { ContainerMetadata, ContainerMount } from '../event/container-metadata.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
+import { encode, Message } from '../protobuf.ts';
 import { CriLookup, isNotFound } from './cri.ts';
 import { ANSWER_MILLIS, type EngineClient, type EngineListener, eachOf, Teller } from './engine.ts';
 import { GRPC_STATUS, GrpcChannel, GrpcError } from './grpc.ts';
 import { parseImageReference } from './image-reference.ts';
 import { podOfLabels } from './pod.ts';
-import { encode, Message } from './protobuf.ts';
 
 /** containerd's own services. Field numbers: github.com/containerd/containerd, api/services. */
 const CONTAINERS = 'containerd.services.containers.v1.Containers';

@@ -1,10 +1,10 @@
 import type { ContainerMetadata, ContainerMount, PodMetadata } from '../event/container-metadata.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
+import { encode, Message } from '../protobuf.ts';
 import { ANSWER_MILLIS, type EngineClient, type EngineListener, eachOf, Teller } from './engine.ts';
 import { GRPC_STATUS, GrpcChannel, GrpcError } from './grpc.ts';
 import { type ImageReference, imageParts, parseImageReference } from './image-reference.ts';
 import { podOfLabels } from './pod.ts';
-import { encode, Message } from './protobuf.ts';
 
 /** Kubernetes' Container Runtime Interface, version 1. Field numbers: k8s.io/cri-api/pkg/apis/runtime/v1/api.proto. */
 const RUNTIME = 'runtime.v1.RuntimeService';

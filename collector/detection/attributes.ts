@@ -34,7 +34,7 @@ const creationTime: Convert = (value) => {
  * Rule field -> attribute, after OpenTelemetry's semantic conventions; what they have no name for is under `shikra.`.
  * Several fields may name one attribute: the first that has a value wins, in the order of this table.
  */
-const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: string, convert: Convert])[] = [
+export const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: string, convert: Convert])[] = [
   ['evt.type', 'shikra.event.type', text],
   ['evt.dir', 'shikra.event.direction', text],
   ['evt.num', 'shikra.event.number', text],

@@ -58,6 +58,24 @@ const HANDLED: Readonly<Record<string, (attributes: DetectionAttributes, value: 
   },
 };
 
+const FIELD_OF_ATTRIBUTE: Readonly<Record<string, string>> = {
+  'shikra.k8s.audit.id': 'ka.auditid',
+  'user.name': 'ka.user.name',
+  'user.roles': 'ka.user.groups',
+  'user_agent.original': 'ka.useragent',
+  'k8s.cluster.name': 'ka.cluster.name',
+  'url.path': 'ka.uri',
+  'http.response.status_code': 'ka.response.code',
+  'client.address': 'ka.sourceips',
+};
+const AUDIT_ATTRIBUTE = 'shikra.k8s.audit.';
+
+/** The way back: the field that an attribute was made from, if it was one of an audit event. */
+export function auditFieldOf(attribute: string): string | undefined {
+  if (Object.hasOwn(FIELD_OF_ATTRIBUTE, attribute)) return FIELD_OF_ATTRIBUTE[attribute];
+  return attribute.startsWith(AUDIT_ATTRIBUTE) ? `${PREFIX}${attribute.slice(AUDIT_ATTRIBUTE.length)}` : undefined;
+}
+
 /** What a Kubernetes audit event tells, as attributes after OpenTelemetry's conventions; the rest is under `shikra.k8s.audit.`. Adds to `used` what it took. */
 export function addAudit(
   attributes: DetectionAttributes,

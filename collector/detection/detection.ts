@@ -19,7 +19,7 @@ export interface Detection {
   readonly observed_time: string;
   readonly rule: string;
   readonly priority: Priority;
-  /** `syscall`, `k8s_audit` or `internal`. */
+  /** `syscall`, `k8s_audit` or `internal`; of what others detected, whatever they say. */
   readonly source: string;
   readonly tags: readonly string[];
   readonly hostname: string;

@@ -8,6 +8,8 @@ import { uuidv7 } from './uuid.ts';
 export const INTERNAL_RULES = {
   eventsDropped: 'Shikra internal: events dropped',
   rulesRejected: 'Shikra internal: rules rejected',
+  configRejected: 'Shikra internal: configuration rejected',
+  restartNeeded: 'Shikra internal: restart needed',
   canaryMissing: 'Shikra internal: canary missing',
   canaryBack: 'Shikra internal: canary back',
   flood: 'Shikra internal: flood',

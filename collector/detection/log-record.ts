@@ -44,8 +44,17 @@ export function toLogRecord(detection: Detection): LogRecord & { readonly contex
     severityText: severity.text,
     body,
     attributes,
-    context: ROOT_CONTEXT.setValue(DETECTION_KEY, detection),
+    context: contextOf(detection),
   };
+}
+
+/** The record with the detection that it was made from elsewhere. */
+export function withDetection(record: LogRecord, detection: Detection): LogRecord & { readonly context: Context } {
+  return { ...record, context: contextOf(detection) };
+}
+
+function contextOf(detection: Detection): Context {
+  return ROOT_CONTEXT.setValue(DETECTION_KEY, detection);
 }
 
 /** The detection that a record was made from; undefined for a record that is not Shikra's. */

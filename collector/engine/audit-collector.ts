@@ -141,21 +141,9 @@ export class AuditCollector {
     const { webhook } = this.#options;
     if (webhook === undefined) return;
     const { AuditWebhook } = await import('../sources/k8s-audit/webhook.ts');
-    try {
-      this.#webhook = new AuditWebhook(webhook, (text, sender) => this.#takeBatch(text, sender));
-    } catch (error) {
-      // The certificate and its key are looked at here.
-      throw new ShikraError('CONFIG_INVALID', `receivers.k8s_audit.webhook.tls: ${(error as Error).message}`);
-    }
-    try {
-      await this.#webhook.listen();
-    } catch (error) {
-      const where = `${webhook.host}:${webhook.port} (receivers.k8s_audit.webhook): ${(error as Error).message}`;
-      throw new ShikraError('ADDRESS_IN_USE', where, { cause: error });
-    }
+    this.#webhook = await AuditWebhook.open(webhook, (text, sender) => this.#takeBatch(text, sender));
     logger.info({ url: this.webhookUrl }, 'audit events are taken');
-    const isOpen = webhook.bearerToken === undefined && webhook.tls?.ca === undefined;
-    if (isOpen && !/^(127\.|::1$|localhost$)/.test(webhook.host))
+    if (this.#webhook.isOpenToAll)
       logger.warn('whoever reaches the webhook can make events up: set bearer_token_file or tls.client_ca_file');
   }
 

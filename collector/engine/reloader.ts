@@ -1,5 +1,6 @@
 import { readRulesAside } from './load-aside.ts';
 import type { RulesRequest } from './load-rules.ts';
+import { Repeatable } from './repeatable.ts';
 import type { CollectorThread } from './thread.ts';
 
 /** How a reload ended. */
@@ -17,9 +18,7 @@ export type ReloadOutcome =
 export class RulesReloader {
   readonly #thread: Pick<CollectorThread, 'adopt'>;
   readonly #request: () => RulesRequest;
-  readonly #onOutcome: (outcome: ReloadOutcome) => void;
-  #running: Promise<void> | undefined;
-  #again = false;
+  readonly #reloads: Repeatable;
 
   /** @param request asked anew each time: folders come and go */
   constructor(
@@ -29,22 +28,12 @@ export class RulesReloader {
   ) {
     this.#thread = thread;
     this.#request = request;
-    this.#onOutcome = onOutcome;
+    this.#reloads = new Repeatable(async () => onOutcome(await this.#reloadOnce()));
   }
 
   /** Settles when what was there at the call is in force, or refused. */
   reload(): Promise<void> {
-    this.#again = true;
-    this.#running ??= this.#run();
-    return this.#running;
-  }
-
-  async #run(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      this.#onOutcome(await this.#reloadOnce());
-    }
-    this.#running = undefined;
+    return this.#reloads.run();
   }
 
   async #reloadOnce(): Promise<ReloadOutcome> {

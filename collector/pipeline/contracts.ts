@@ -5,6 +5,7 @@ import type { Component, Signal } from '../config/component.ts';
 import type { Config } from '../config/config.ts';
 import { logsPipelines, metricsExporters } from '../config/service.ts';
 import type { Detection } from '../detection/detection.ts';
+import type { RedactionConfig } from '../redaction/config.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -49,6 +50,8 @@ export interface ConfiguredExporter extends Component {
 /** What of the whole configuration the pipeline needs. */
 export interface PipelineConfig {
   readonly store: StoreConfig;
+  /** Left out, nothing is hidden. */
+  readonly redaction?: RedactionConfig;
   /** At least one. */
   readonly chains: readonly Chain[];
   readonly exporters: readonly ConfiguredExporter[];
@@ -69,6 +72,7 @@ export function pipelineConfig(config: Config): PipelineConfig {
   const ids = [...new Set([...chainsOf.keys(), ...takingMetrics])];
   return {
     store: config.service.store,
+    redaction: config.service.redaction,
     chains: [...chains.values()],
     exporters: ids.map((id) => ({
       ...config.exporters[id]!,

@@ -1,19 +1,16 @@
-import type { Logger as OtelLogger } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
-import { LoggerProvider, type LogRecordProcessor } from '@opentelemetry/sdk-logs';
-import { type Clock, SYSTEM_CLOCK } from '../../exporters/helper/clock.ts';
-import { Delivery } from '../../exporters/helper/delivery.ts';
-import type { LiveExporter, Readiness } from '../../exporters/helper/exporter.ts';
-import { StoreProcessor } from '../../exporters/store/processor.ts';
+import type { Clock } from '../../exporters/helper/clock.ts';
+import type { Readiness } from '../../exporters/helper/exporter.ts';
 import { Store } from '../../exporters/store/store.ts';
-import type { StoredDetection } from '../../exporters/store/stored-detection.ts';
 import type { Detection } from '../detection/detection.ts';
-import { SCHEMA_URL, SCOPE_NAME, toLogRecord } from '../detection/log-record.ts';
+import { createRedaction } from '../redaction/index.ts';
+import type { ForeignRecord } from '../sources/receiver.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Chain, Exporter, Factories, PipelineConfig } from './contracts.ts';
-import { createFilter, type FilterConfig } from './filter.ts';
+import type { Exporter, Factories, PipelineConfig } from './contracts.ts';
+import { ExporterSet } from './exporter-set.ts';
+import { Lanes } from './lanes.ts';
 
 export interface PipelineSettings {
   readonly config: PipelineConfig;
@@ -31,10 +28,17 @@ export interface Pipeline {
   /**
    * Sends a detection on its way; it is on disk at the end of this turn of the event loop. Never throws.
    * @param receiver the id of the receiver that it came from: it goes the way of the pipelines that name it. Left out, it goes all ways.
+   * @param foreign the record that it was restored from, which goes on in place of one made here
+   * @returns false if it is lost, which is counted and logged
    */
-  emit(detection: Detection, receiver?: string): void;
+  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean;
   /** Takes the collector's counts: for the metrics, and for the processor that tells of losses. */
   loss(stats: CollectorStats): void;
+  /**
+   * Takes another configuration while it runs: what it leaves as it is goes on undisturbed, a changed exporter goes on at its cursor. The store stays as it is.
+   * @throws ShikraError if a part cannot start; take the configuration from before again then
+   */
+  reconfigure(config: PipelineConfig): Promise<void>;
   /** Everything stored and, within the time, delivered. @returns false if an exporter could not deliver all */
   forceFlush(deadlineMillis?: number): Promise<boolean>;
   /** Takes no more, delivers what it can within the time, closes the store. Calling it twice is fine. */
@@ -46,16 +50,11 @@ export interface Pipeline {
   readonly exporters: ReadonlyMap<string, Exporter>;
 }
 
-const LIVE_BATCH = 1000;
 /** How often the store is asked whether someone wants dead letters sent again. */
 const DEAD_LETTERS_MILLIS = 2000;
 
-/** One way through processors into the store. */
-interface Lane {
-  readonly receivers: ReadonlySet<string>;
-  readonly provider: LoggerProvider;
-  readonly logger: OtelLogger;
-}
+/** For what a changed exporter has on its way. */
+const REPLACE_MILLIS = 2000;
 
 /**
  * Joins the parts: for each chain logger provider -> processors in the order given -> store; from there each exporter takes what is for it.
@@ -67,7 +66,8 @@ export async function createPipeline(settings: PipelineSettings): Promise<Pipeli
   let pipeline: RunningPipeline | undefined;
   try {
     pipeline = new RunningPipeline(settings, store);
-    await pipeline.start();
+    await pipeline.reconfigure(config);
+    pipeline.started();
     return pipeline;
   } catch (error) {
     await pipeline?.shutdown(0);
@@ -78,67 +78,42 @@ export async function createPipeline(settings: PipelineSettings): Promise<Pipeli
 
 class RunningPipeline implements Pipeline {
   readonly store: Store;
-  readonly exporters: ReadonlyMap<string, Exporter>;
   readonly #settings: PipelineSettings;
-  readonly #lanes: readonly Lane[];
-  readonly #deliveries: readonly Delivery[];
-  readonly #deliveryIds: readonly string[];
+  readonly #lanes: Lanes;
+  readonly #exporters: ExporterSet;
   readonly #losses = { events: 0, dropped: 0 };
-  readonly #unsubscribe: (() => void)[] = [];
   #deadLetterTimer: NodeJS.Timeout | undefined;
   #ending: Promise<void> | undefined;
   #started = false;
 
   constructor(settings: PipelineSettings, store: Store) {
-    const { config, metrics, logger, clock = SYSTEM_CLOCK } = settings;
     this.#settings = settings;
     this.store = store;
-    this.#lanes = config.chains.map((chain) => this.#lane(chain));
-    this.exporters = this.#createExporters();
-    const delivering = [...this.exporters].flatMap(([id, exporter]) =>
-      exporter.kind === 'delivering' ? [{ id, exporter }] : [],
-    );
-    this.#deliveries = delivering.map(
-      (one) => new Delivery({ ...one, accepts: this.#acceptance(one.id), store, logger, metrics, clock }),
-    );
-    this.#deliveryIds = delivering.map(({ id }) => id);
+    this.#lanes = new Lanes(settings, store, () => this.#losses);
+    this.#exporters = new ExporterSet(settings, store, () => this.ready());
   }
 
-  async start(): Promise<void> {
-    // Cursors first: a detection that is stored from now on is before every exporter, however long one takes to start.
-    for (const id of this.#deliveryIds) this.store.openCursor(id);
-    for (const delivery of this.#deliveries) await delivery.start();
-    for (const [id, exporter] of this.exporters) {
-      if (exporter.kind === 'delivering') continue;
-      await exporter.start();
-      if (exporter.kind === 'live') this.#follow(exporter, this.#acceptance(id));
-    }
+  get exporters(): ReadonlyMap<string, Exporter> {
+    return this.#exporters.exporters;
+  }
+
+  started(): void {
     this.#deadLetterTimer = setInterval(() => this.#checkDeadLetters(), DEAD_LETTERS_MILLIS);
     this.#deadLetterTimer.unref();
     this.#started = true;
   }
 
-  emit(detection: Detection, receiver?: string): void {
-    this.#emitInto(
-      receiver === undefined ? this.#lanes : this.#lanes.filter(({ receivers }) => receivers.has(receiver)),
-      detection,
-    );
+  async reconfigure(config: PipelineConfig): Promise<void> {
+    const lanes = this.#lanes.plan(config.chains);
+    const exporters = this.#exporters.plan(config);
+    const redaction = config.redaction && createRedaction(config.redaction);
+    await this.#exporters.stopOthers(exporters, REPLACE_MILLIS);
+    await this.#lanes.adopt(lanes, redaction);
+    await this.#exporters.start(exporters);
   }
 
-  #emitInto(lanes: readonly Lane[], detection: Detection): void {
-    const { metrics, logger } = this.#settings;
-    try {
-      if (this.#ending !== undefined) throw new Error('it has shut down');
-      metrics.detections.inc({ priority: detection.priority, source: detection.source });
-      const record = toLogRecord(detection);
-      for (const lane of lanes) lane.logger.emit(record);
-    } catch (error) {
-      metrics.pipelineErrors.inc();
-      logger.error(
-        { err: error, uuid: detection.uuid, rule: detection.rule },
-        'a detection was lost: the pipeline failed',
-      );
-    }
+  emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean {
+    return this.#lanes.emit(detection, receiver, foreign);
   }
 
   loss(stats: CollectorStats): void {
@@ -153,11 +128,12 @@ class RunningPipeline implements Pipeline {
   }
 
   async forceFlush(deadlineMillis = 10_000): Promise<boolean> {
-    const stored = await Promise.all(this.#lanes.map(({ provider }) => provider.forceFlush())).then(
+    const stored = await this.#lanes.forceFlush().then(
       () => true,
       () => false,
     );
-    const delivered = await Promise.all(this.#deliveries.map((delivery) => delivery.forceFlush(deadlineMillis)));
+    const { deliveries } = this.#exporters;
+    const delivered = await Promise.all(deliveries.map(({ delivery }) => delivery.forceFlush(deadlineMillis)));
     return stored && delivered.every(Boolean);
   }
 
@@ -174,98 +150,19 @@ class RunningPipeline implements Pipeline {
       store: storeWaits ? 'failing' : 'ok',
       ...also.parts,
     };
-    this.#deliveries.forEach((delivery, index) => {
-      parts[this.#deliveryIds[index]!] = delivery.status;
-    });
+    for (const { id, delivery } of this.#exporters.deliveries) parts[id] = delivery.status;
     // A receiver that is away does not make the agent unready: detections are kept, and a restart would help nobody.
     return { ready: this.#started && this.#ending === undefined && !storeWaits && also.ready, parts };
   }
 
   async #end(deadlineMillis: number): Promise<void> {
     clearInterval(this.#deadLetterTimer);
-    for (const { provider } of this.#lanes) {
-      await provider
-        .shutdown()
-        .catch((error: unknown) =>
-          this.#settings.logger.error({ err: error }, 'a processor did not shut down cleanly'),
-        );
-    }
-    await Promise.all(this.#deliveries.map((delivery) => delivery.shutdown(deadlineMillis)));
-    for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const exporter of this.exporters.values()) if (exporter.kind !== 'delivering') await exporter.shutdown();
+    await this.#lanes.shutdown();
+    await this.#exporters.shutdown(deadlineMillis);
     this.store.close();
   }
 
-  #lane({ name, receivers, processors }: Chain): Lane {
-    const { factories, logger, metrics, resource, version } = this.#settings;
-    // What a processor says of the agent itself goes through its own chain: each chain's processor says it.
-    let self: readonly Lane[] = [];
-    let next: LogRecordProcessor = new StoreProcessor(this.store, name);
-    for (const { id, type, config: own } of [...processors].reverse()) {
-      const context = {
-        id,
-        logger: logger.child({ processor: id }),
-        metrics,
-        losses: () => this.#losses,
-        raise: (detection: Detection) => this.#emitInto(self, detection),
-      };
-      next = factories.processors[type]!.create(own as never, context, next);
-    }
-    const provider = new LoggerProvider({ resource, processors: [next] });
-    const otelLogger = provider.getLogger(SCOPE_NAME, version, { schemaUrl: SCHEMA_URL });
-    const lane = { receivers: new Set(receivers), provider, logger: otelLogger };
-    self = [lane];
-    return lane;
-  }
-
-  /**
-   * Which stored detections are for an exporter: those of its chains that its filter lets pass. What was stored under a chain that the
-   * configuration had before, and an exporter had yet to send, is for every exporter: it must not be passed over in silence.
-   * Undefined: all of them.
-   */
-  #acceptance(id: string): ((item: StoredDetection) => boolean) | undefined {
-    const { config } = this.#settings;
-    const exporter = config.exporters.find((each) => each.id === id)!;
-    const { filter } = exporter.config as { filter?: FilterConfig };
-    const passes = filter === undefined ? undefined : createFilter(filter);
-    const others = new Set(config.chains.map(({ name }) => name).filter((name) => !exporter.chains.includes(name)));
-    if (others.size === 0 && passes === undefined) return undefined;
-    return (item) => !others.has(item.chain) && (passes === undefined || passes(item.detection));
-  }
-
   #checkDeadLetters(): void {
-    for (const delivery of this.#deliveries) delivery.checkDeadLetters();
-  }
-
-  #createExporters(): Map<string, Exporter> {
-    const { config, factories, logger, metrics, resource } = this.#settings;
-    return new Map(
-      config.exporters.map(({ id, type, config: own, signals }) => {
-        const context = {
-          id,
-          signals,
-          logger: logger.child({ exporter: id }),
-          metrics,
-          resource,
-          ready: () => this.ready(),
-        };
-        return [id, factories.exporters[type]!.create(own as never, context)];
-      }),
-    );
-  }
-
-  /** Shows what is stored from now on; a detection is seen only after it is safe. */
-  #follow(exporter: LiveExporter, accepts: (item: StoredDetection) => boolean = () => true): void {
-    let shown = this.store.lastSeq;
-    const unsubscribe = this.store.onStored((last) => {
-      while (shown < last) {
-        const batch = this.store.read(shown, LIVE_BATCH, Number.POSITIVE_INFINITY);
-        if (batch.length === 0) break;
-        const accepted = batch.filter(accepts);
-        if (accepted.length > 0) exporter.show(accepted);
-        shown = batch.at(-1)!.seq;
-      }
-    });
-    this.#unsubscribe.push(unsubscribe);
+    for (const { delivery } of this.#exporters.deliveries) delivery.checkDeadLetters();
   }
 }

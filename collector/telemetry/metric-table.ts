@@ -58,6 +58,12 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: ['reason'],
   },
+  receiverRecords: {
+    name: 'shikra_receiver_records_total',
+    help: 'Alerts and log records that others sent to a receiver (falco_http, otlp), by outcome: accepted (stored); refused with a reason: unauthorized, unsupported (not what this receiver takes), malformed, too_large, invalid, unknown_priority, foreign (a log record that is no detection), unavailable (the store cannot write).',
+    type: 'counter',
+    labels: ['receiver', 'outcome'],
+  },
   ruleMatches: {
     name: 'shikra_rule_matches_total',
     help: 'Matches by rule, before processors drop or change anything.',
@@ -256,6 +262,18 @@ export const METRIC_TABLE = {
   rulesLastReload: {
     name: 'shikra_rules_last_reload_success',
     help: 'Whether the rules in force are those of the files: 1, or 0 after a reload that failed, until one succeeds.',
+    type: 'gauge',
+    labels: [],
+  },
+  configReload: {
+    name: 'shikra_config_reload_total',
+    help: 'Reloads of the configuration. After a failure the one from before is in force; after restart_needed all of the new one but what needs a restart.',
+    type: 'counter',
+    labels: ['outcome'],
+  },
+  configLastReload: {
+    name: 'shikra_config_last_reload_success',
+    help: 'Whether the configuration in force is that of the file: 1, or 0 after a reload that failed or that needs a restart, until one succeeds.',
     type: 'gauge',
     labels: [],
   },

@@ -33,6 +33,19 @@ export interface RuleLabels {
 
 export const EXPORTER_OUTCOMES = ['delivered', 'rejected', 'dead_letter', 'filtered', 'expired', 'dropped'] as const;
 export type ExporterOutcome = (typeof EXPORTER_OUTCOMES)[number];
+/** How what came over the network ended. Anything but `accepted` was refused, with a reason to its sender. */
+export const RECEIVER_OUTCOMES = [
+  'accepted',
+  'unauthorized',
+  'unsupported',
+  'malformed',
+  'too_large',
+  'invalid',
+  'unknown_priority',
+  'foreign',
+  'unavailable',
+] as const;
+export type ReceiverOutcome = (typeof RECEIVER_OUTCOMES)[number];
 export const STORE_OUTCOMES = ['written', 'duplicate', 'lost', 'expired'] as const;
 const SOURCES = ['syscall', 'k8s_audit', 'internal'];
 const AUDIT_EVENTS = 'k8s_audit';
@@ -45,7 +58,10 @@ export interface Metrics extends Counters, Gauges {
   declareRules(rules: readonly RuleLabels[]): void;
   /** Makes the series of these event types, at 0. */
   declareEventTypes(types: readonly string[]): void;
+  declareReceiver(receiver: string): void;
   declareExporter(exporter: string): void;
+  /** Takes away what an exporter that is gone would show for ever; what it counted stays. */
+  forgetExporter(exporter: string): void;
   declareProcessor(processor: string, reasons: readonly string[]): void;
   /** Takes over what has changed since the last call; a collector that was started anew counts from 0 again. */
   recordCollectorStats(stats: CollectorStats): void;
@@ -94,12 +110,19 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
     declareEventTypes(types) {
       for (const type of types) instruments.events.inc({ type }, 0);
     },
+    declareReceiver(receiver) {
+      for (const outcome of RECEIVER_OUTCOMES) instruments.receiverRecords.inc({ receiver, outcome }, 0);
+    },
     declareExporter(exporter) {
       for (const outcome of EXPORTER_OUTCOMES) instruments.exporterRecords.inc({ exporter, outcome }, 0);
       instruments.exporterRetries.inc({ exporter }, 0);
       instruments.exporterQueueSize.set({ exporter }, 0);
       instruments.exporterOldest.set({ exporter }, 0);
       instruments.exporterLastSuccess.set({ exporter }, 0);
+    },
+    forgetExporter(exporter) {
+      for (const gauge of [instruments.exporterQueueSize, instruments.exporterOldest, instruments.exporterLastSuccess])
+        gauge.remove({ exporter });
     },
     declareProcessor(processor, reasons) {
       for (const reason of reasons) instruments.processorDropped.inc({ processor, reason }, 0);
@@ -137,6 +160,8 @@ function initialise(metrics: Counters & Gauges): void {
   for (const operation of ['write', 'read', 'retention']) metrics.storeErrors.inc({ operation }, 0);
   for (const outcome of ['success', 'failure']) metrics.rulesReload.inc({ outcome }, 0);
   metrics.rulesLastReload.set(1);
+  for (const outcome of ['success', 'failure', 'restart_needed']) metrics.configReload.inc({ outcome }, 0);
+  metrics.configLastReload.set(1);
   for (const metadata of ['known', 'missing']) metrics.containers.set({ metadata }, 0);
   for (const outcome of HELD_OUTCOMES) metrics.containerHeld.inc({ outcome }, 0);
   for (const reason of MISSING_REASONS) metrics.containerDetectionsWithout.inc({ reason }, 0);

@@ -16,7 +16,7 @@ export function openDatabase(path: string): DatabaseSync {
 }
 
 /** Not with `recursive`: where a file system takes no folders (/proc), Node 26 tries for ever. */
-function makeFolder(path: string): void {
+export function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   makeFolder(dirname(path));
   mkdirSync(path, { mode: 0o750 });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GrpcChannel } from '../../collector/containers/grpc.ts';
-import { encode, encodeMap, Message } from '../../collector/containers/protobuf.ts';
+import { encode, encodeMap, Message } from '../../collector/protobuf.ts';
 import { EngineProcess } from './engine-process.ts';
 import { imageArchive } from './image.ts';
 

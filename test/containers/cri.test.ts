@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
 import { CriClient } from '../../collector/containers/cri.ts';
-import { encode, encodeMap, Message } from '../../collector/containers/protobuf.ts';
 import type { ContainerMetadata } from '../../collector/event/container-metadata.ts';
+import { encode, encodeMap, Message } from '../../collector/protobuf.ts';
 
 const ID = 'a'.repeat(64);
 const SANDBOX = 'b'.repeat(64);

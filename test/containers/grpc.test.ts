@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
 import { GRPC_STATUS, GrpcChannel, GrpcError } from '../../collector/containers/grpc.ts';
-import { encode, encodeMap, Message } from '../../collector/containers/protobuf.ts';
+import { encode, encodeMap, Message } from '../../collector/protobuf.ts';
 import { fields, text } from '../fixtures/protobuf.ts';
 
 const same = (bytes: Buffer) => bytes;

@@ -128,8 +128,8 @@ export class Command {
 
   /** A sample of /metrics, e.g. `shikra_events_total{type="openat"}`. */
   async metric(name: string): Promise<number> {
-    const url = /"url":"(http[^"]*)"/.exec(this.stderr)![1]!;
-    const page = await (await fetch(url)).text();
+    const [, url] = [...this.stderr.matchAll(/"url":"(http[^"]*\/metrics)"/g)].at(-1)!;
+    const page = await (await fetch(url!)).text();
     const line = page.split('\n').find((text) => text.startsWith(`${name} `));
     if (line === undefined) throw new Error(`no metric ${name}`);
     return Number(line.slice(name.length));

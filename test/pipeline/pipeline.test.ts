@@ -110,9 +110,9 @@ it('tells of lost events: on every record, and as a detection of its own', async
 
 it('takes nothing after shutdown, which may be called twice', async (test) => {
   const pipeline = await startPipeline({ store: join(temporaryFolder(test), 'store.db'), processors: ALL });
-  pipeline.emit(detection(1));
+  assert.equal(pipeline.emit(detection(1)), true);
   await Promise.all([pipeline.shutdown(), pipeline.shutdown()]);
-  pipeline.emit(detection(2));
+  assert.equal(pipeline.emit(detection(2)), false);
   assert.equal(pipeline.ready().ready, false);
   assert.equal(await metricValue(pipeline.metrics, 'shikra_store_records_total', { outcome: 'written' }), 1);
   assert.equal(await metricValue(pipeline.metrics, 'shikra_pipeline_errors_total'), 1, 'what comes later is counted');

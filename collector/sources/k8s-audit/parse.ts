@@ -1,7 +1,7 @@
+import { timestampNanos } from '../../detection/timestamp.ts';
 import type { AuditRejection } from '../../telemetry/collector-stats.ts';
 import { AuditEvent } from './audit-event.ts';
 import { isDeeperThan, member } from './json.ts';
-import { timestampNanos } from './timestamp.ts';
 
 export interface AuditProblem {
   readonly reason: AuditRejection;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { timestampNanos } from '../../../collector/detection/timestamp.ts';
 import { AuditParser } from '../../../collector/sources/k8s-audit/index.ts';
-import { timestampNanos } from '../../../collector/sources/k8s-audit/timestamp.ts';
 import { DENIED, EXEC, event, SECRET_GET } from './events.ts';
 import { fieldOf, parsed } from './read.ts';
 

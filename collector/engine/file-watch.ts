@@ -3,7 +3,7 @@ import { existsSync, type FSWatcher, realpathSync, statSync, watch } from 'node:
 import { dirname } from 'node:path';
 import { readRuleFiles } from '../../rules/files.ts';
 
-export interface RulesWatchListener {
+export interface FileWatchListener {
   /** Called when what is in them has changed, after a moment without further changes. */
   readonly onChange: () => void;
   /** A folder cannot be watched, so its changes are not seen. */
@@ -19,22 +19,27 @@ const LONGEST_MILLIS = 1000;
  * Watches folders, not files: editors and Kubernetes replace a file by another one, which a watch of the file itself would not survive. Whether anything has
  * really changed is decided by the content.
  */
-export class RulesWatch {
+export class FileWatch {
   readonly #paths: readonly string[];
+  readonly #what: string;
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #troubled = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #firstChangeAt = 0;
   #content = '';
-  #listener: RulesWatchListener | undefined;
+  #listener: FileWatchListener | undefined;
   /** What came before there was someone to tell. */
   #changed = false;
   readonly #troubles: string[] = [];
   #closed = false;
 
-  /** @param paths files and folders, some of which may not exist yet */
-  constructor(paths: readonly string[]) {
+  /**
+   * @param paths files and folders of YAML, some of which may not exist yet
+   * @param what they are, for messages
+   */
+  constructor(paths: readonly string[], what: string) {
     this.#paths = paths;
+    this.#what = what;
   }
 
   /** Takes what is there now for known. */
@@ -44,7 +49,7 @@ export class RulesWatch {
   }
 
   /** Tells what has happened since the start too. */
-  listen(listener: RulesWatchListener): void {
+  listen(listener: FileWatchListener): void {
     this.#listener = listener;
     for (const trouble of this.#troubles.splice(0)) listener.onTrouble(trouble);
     if (this.#changed) listener.onChange();
@@ -113,7 +118,7 @@ export class RulesWatch {
   #trouble(folder: string, error: Error): void {
     if (this.#troubled.has(folder)) return;
     this.#troubled.add(folder);
-    const trouble = `changes of rules in '${folder}' are not noticed: ${error.message}`;
+    const trouble = `changes of ${this.#what} in '${folder}' are not noticed: ${error.message}`;
     if (this.#listener === undefined) this.#troubles.push(trouble);
     else this.#listener.onTrouble(trouble);
   }

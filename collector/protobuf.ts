@@ -1,5 +1,5 @@
 /**
- * Just enough of protobuf's wire format for the few messages that container engines exchange: fields by number, as
+ * Just enough of protobuf's wire format for the few messages of container engines and of OTLP: fields by number, as
  * https://protobuf.dev/programming-guides/encoding defines them.
  */
 const VARINT = 0;
@@ -53,6 +53,10 @@ export class Message {
     }
   }
 
+  has(number: number): boolean {
+    return this.#fields.has(number);
+  }
+
   bytes(number: number): Buffer | undefined {
     const value = this.#fields.get(number)?.at(-1);
     return Buffer.isBuffer(value) ? value : undefined;
@@ -69,6 +73,17 @@ export class Message {
   integer(number: number): bigint {
     const value = this.#fields.get(number)?.at(-1);
     return typeof value === 'bigint' ? BigInt.asIntN(64, value) : 0n;
+  }
+
+  /** A fixed64 without sign, or a varint. */
+  unsigned(number: number): bigint {
+    return BigInt.asUintN(64, this.integer(number));
+  }
+
+  double(number: number): number {
+    const bits = Buffer.allocUnsafe(8);
+    bits.writeBigUInt64LE(this.unsigned(number));
+    return bits.readDoubleLE();
   }
 
   flag(number: number): boolean {

@@ -1,0 +1,10 @@
+export type { GuardConfig } from './config.ts';
+export {
+  bearerCheck,
+  cannotListen,
+  HttpServer,
+  isOpenToAll,
+  type ListenOptions,
+  type Reply,
+  type Route,
+} from './server.ts';

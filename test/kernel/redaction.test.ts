@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { AgentWith } from '../agent/agent-with.ts';
+import { temporaryFolder } from './agent-command.ts';
+
+const SECRET = 'hunter2hunter2';
+const RULES = `
+- rule: Password on a command line
+  desc: A test.
+  condition: evt.type = execve and proc.cmdline contains "--password=${SECRET}"
+  output: "ran %proc.cmdline as %proc.args"
+  priority: WARNING
+`;
+
+async function start(t: TestContext, service: object) {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'rules.yaml'), RULES);
+  return AgentWith.start(t, { kernel: { rules_files: ['rules.yaml'] } }, { service }, folder);
+}
+
+test('a rule sees the command line as it is; what is printed and stored has no secret of it', async (t) => {
+  const agent = await start(t, {});
+  spawnSync('/bin/true', [`--password=${SECRET}`, 'db']);
+  await agent.command.until('the detection', () => agent.command.detections.length === 1);
+  assert.equal(agent.command.detections[0]!.output, 'ran true --password=*** db as --password=*** db');
+  for (const file of readdirSync(agent.folder).filter((name) => name.startsWith('store.db')))
+    assert.equal(readFileSync(join(agent.folder, file)).includes(SECRET), false, file);
+  await agent.stop();
+});
+
+test('switched off, command lines are stored as they are', async (t) => {
+  const agent = await start(t, { redaction: { command_lines: false } });
+  spawnSync('/bin/true', [`--password=${SECRET}`]);
+  await agent.command.until('the detection', () => agent.command.detections.length === 1);
+  assert.match(agent.command.detections[0]!.output, new RegExp(SECRET));
+  await agent.stop();
+});
