@@ -49,7 +49,7 @@ const LOKI = {
   published: { 'github.com/grafana/loki/pkg/push': 'v0.0.0-20250630054201-94c0ba7b0952' },
 };
 // Of the later ones the first whose components the proxy gives.
-const COLLECTOR_VERSION = 'v0.163.0';
+const COLLECTOR_VERSION = 'v0.162.0';
 const CORE = 'go.opentelemetry.io/collector';
 const CONTRIB = 'github.com/open-telemetry/opentelemetry-collector-contrib';
 
@@ -160,7 +160,18 @@ function compile(name: ToolName, tool: Tool, cwd: string, output: string): Promi
   const { folder = '.', tags = '', published }: Partial<ModuleTool> = 'module' in tool ? tool : {};
   // go.sum has no sums of modules that were in the repository: Go asks the checksum database for them.
   const mod = published === undefined ? [] : ['-mod=mod'];
-  const build = ['go', 'build', '-v', '-trimpath', ...mod, `-tags=${tags}`, '-ldflags=-s -w', '-o', output, `./${folder}`];
+  const build = [
+    'go',
+    'build',
+    '-v',
+    '-trimpath',
+    ...mod,
+    `-tags=${tags}`,
+    '-ldflags=-s -w',
+    '-o',
+    output,
+    `./${folder}`,
+  ];
   // Prometheus' workspace names modules that are not part of what the proxy gives.
   const env = { ...process.env, GOWORK: 'off' };
   const child = spawn('nice', ['-n', '19', ...build], { cwd, env, stdio: ['ignore', 'inherit', 'pipe'] });

@@ -74,10 +74,16 @@ test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, asyn
 
   await t.test('every rule is evaluated without an error, and none fires without a cause', async () => {
     const rules = await prometheus.rules();
-    assert.deepEqual(rules.filter(({ health }) => health !== 'ok').map(({ name, lastError }) => [name, lastError]), []);
+    assert.deepEqual(
+      rules.filter(({ health }) => health !== 'ok').map(({ name, lastError }) => [name, lastError]),
+      [],
+    );
     const firing = rules.filter(({ state }) => state === 'firing').map(({ name }) => name);
     // Other programs on this machine may be detected as well; nothing is wrong with the agent.
     const ofDetections = /^Shikra(CryptoMining|ReverseShell|CriticalDetection|ErrorDetection|HighDetectionRate)$/;
-    assert.deepEqual(firing.filter((name) => !ofDetections.test(name)), []);
+    assert.deepEqual(
+      firing.filter((name) => !ofDetections.test(name)),
+      [],
+    );
   });
 });

@@ -12,7 +12,9 @@ import { stackFolder, until, without } from './program.ts';
 const SUFFIX = 'shikra-queue';
 const EXPORTER = 'otlp';
 
-test('Loki down, the Collector killed meanwhile: every detection arrives', { skip: without('collector', 'loki') }, async (t) => {
+test('Loki down, the Collector killed meanwhile: every detection arrives', {
+  skip: without('collector', 'loki'),
+}, async (t) => {
   const folder = stackFolder(t);
   const loki = await Loki.start(t, folder);
   const collector = await Collector.start(t, folder, loki.address);

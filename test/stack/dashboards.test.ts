@@ -81,7 +81,9 @@ test('every query of every dashboard finds something', {
   });
   await until('the first scrape', async () => (await prometheus.instant('shikra_build_info')).length > 0);
   await agent.until('the log to be open', () => agent.stderr.includes('is read from its end'));
-  appendFileSync(auditLog, `${JSON.stringify(EXEC)}\nno JSON\n`);
+  const now = new Date().toISOString();
+  const event = { ...EXEC, requestReceivedTimestamp: now, stageTimestamp: now };
+  appendFileSync(auditLog, `${JSON.stringify(event)}\nno JSON\n`);
   // One event in a thousand is measured.
   for (let i = 0; i < 20_000; i++) readFileSync('/etc/passwd');
   await new Scenes(t, folder, containerd).play();
@@ -116,7 +118,10 @@ test('every query of every dashboard finds something', {
                 : instant
                   ? await prometheus.instant(query)
                   : await prometheus.range(query, SHOWN_SECONDS, STEP_SECONDS);
-            assert.ok(found.some(({ values }) => values.some(isNumber)), query);
+            assert.ok(
+              found.some(({ values }) => values.some(isNumber)),
+              query,
+            );
           });
     });
 });

@@ -1,8 +1,8 @@
 /** Agent -> Loki, by OTLP and by its push API: what docs/prometheus-and-loki.md says of asking for detections there. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { globSync, readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { createResource } from '../../collector/pipeline/resource.ts';
 import { HttpReceiver } from '../fixtures/http-receiver.ts';
 import { Agent } from './agent.ts';
 import { Alertmanager } from './alertmanager.ts';
@@ -12,12 +12,18 @@ import { noScenes, Scenes, sceneRules, startContainerd } from './scenes.ts';
 
 const PAGE = readFileSync('docs/prometheus-and-loki.md', 'utf8');
 const MOST_LABELS = 6;
+const HOST = String(createResource({ version: '1' }).attributes['host.name']);
 /** Each way has a tenant of its own, so that what comes by one is not taken for the other's. */
 const WAYS = { otlp: 'by OTLP', push: 'by the push API' } as const;
 type Way = keyof typeof WAYS;
 
-const blocks = [...PAGE.matchAll(/^```logql\n(.*?)^```/gms)].map(([, text]) => text as string);
-const QUERIES = blocks.flatMap((text) => text.trim().split(/\n\n/));
+const QUERIES = queriesOf(PAGE);
+const RUNBOOKS = globSync('docs/runbooks/*.md').flatMap((file) => queriesOf(readFileSync(file, 'utf8')));
+
+function queriesOf(page: string): string[] {
+  const blocks = [...page.matchAll(/^```logql\n(.*?)^```/gms)];
+  return blocks.flatMap(([, text]) => text!.trim().split(/\n\n/));
+}
 
 /** What each query of the page must find: a rule, or a label that what is counted has. */
 const ANSWERS: readonly (readonly [part: string, answer: string])[] = [
@@ -45,7 +51,10 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
   const loki = await Loki.start(t, folder, { alertmanager: alertmanager.address, tenants: Object.keys(WAYS) });
   const containerd = await startContainerd(t);
   const agent = await Agent.start(t, folder, {
-    kernel: { rules_files: sceneRules(folder), containers: { containerd: [containerd.socket], docker: [], podman: [], cri: [] } },
+    kernel: {
+      rules_files: sceneRules(folder),
+      containers: { containerd: [containerd.socket], docker: [], podman: [], cri: [] },
+    },
     exporters: {
       otlp: { endpoint: `${loki.url}/otlp`, headers: { 'X-Scope-OrgID': 'otlp' } },
       loki: { url: loki.url, tenant: 'push' },
@@ -60,12 +69,11 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
     },
   });
   const scenes = new Scenes(t, folder, containerd);
-  await scenes.play();
+  const pid = await scenes.play();
   const rules = () => new Set(agent.detections.map(({ rule }) => rule));
   await agent.until('every scene', () => ANSWERS.every(([, answer]) => !/[A-Z]/.test(answer) || rules().has(answer)));
   await agent.settled('otlp', 'loki');
   const miner = agent.detections.find(({ rule }) => rule === 'Crypto miner started by name')!;
-  const pid = Number(miner.output_fields['proc.pid']);
 
   for (const [way, name] of Object.entries(WAYS) as [Way, string][])
     await t.test(name, async (t) => {
@@ -77,13 +85,17 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
         assert.equal(line.text, miner.output);
       });
       await questions(t, loki, way, pid);
+      await t.test('takes every query of the runbooks', () => runbooks(loki, way));
       await t.test('no stream has more labels than Loki bears, and none that is unbounded', async () => {
         const streams = await loki.streams(way);
         assert.ok(streams.length > 0);
         for (const labels of streams) {
           const names = Object.keys(labels).filter((label) => !label.startsWith('__'));
           assert.ok(names.length <= MOST_LABELS, names.join(', '));
-          assert.deepEqual(names.filter((label) => /pod|pid|rule|file|user|container|uid/.test(label)), []);
+          assert.deepEqual(
+            names.filter((label) => /pod|pid|rule|file|user|container|uid/.test(label)),
+            [],
+          );
         }
       });
       await t.test('levels are as the page says', async () => {
@@ -121,7 +133,7 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
     const found = await until('the alerts', async () => {
       const active = new Set(
         (await alertmanager.alerts())
-          .filter(({ labels }) => labels.detected_by === 'logs' && labels.host === hostname())
+          .filter(({ labels }) => labels.detected_by === 'logs' && labels.host === HOST)
           .map(({ labels }) => key([labels.alertname, labels.rule, labels.priority, labels.namespace])),
       );
       return wanted.every((one) => active.has(key(one))) && active;
@@ -136,8 +148,8 @@ async function questions(t: TestContext, loki: Loki, way: Way, pid: number): Pro
     await t.test(`answers ${query}`, async () => {
       const [, answer] = ANSWERS.find(([part]) => query.includes(part)) ?? [];
       assert.ok(answer, 'this test does not know what the query should find');
-      const real = query.replace('node-1', hostname()).replace('4242', `${pid}`);
-      if (!/count_over_time/.test(query)) {
+      const real = query.replace('node-1', HOST).replace('4242', `${pid}`);
+      if (!counts(query)) {
         const found = (await loki.lines(real, way)).map(ruleOf);
         assert.ok(found.includes(answer), `found ${[...new Set(found)].join(', ') || 'nothing'}`);
         return;
@@ -146,6 +158,12 @@ async function questions(t: TestContext, loki: Loki, way: Way, pid: number): Pro
       assert.ok(series.some(({ metric, values }) => metric[answer] && values.some(([, value]) => Number(value) > 0)));
     });
 }
+
+async function runbooks(loki: Loki, way: Way): Promise<void> {
+  for (const query of RUNBOOKS) await (counts(query) ? loki.series(query, way) : loki.lines(query, way));
+}
+
+const counts = (query: string) => query.includes('count_over_time');
 
 interface Level {
   readonly priority: string;

@@ -13,7 +13,10 @@ interface Answer<Data> {
   readonly data: Data;
 }
 
-type Found = { readonly resultType: string; readonly result: readonly (Series & { value?: Series['values'][number] })[] };
+type Found = {
+  readonly resultType: string;
+  readonly result: readonly (Series & { value?: Series['values'][number] })[];
+};
 
 interface Rule {
   readonly name: string;

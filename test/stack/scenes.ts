@@ -18,7 +18,7 @@ const SECRET = '/etc/shadow';
 /** Why the scenes cannot be made here, for a test's `skip`; false if they can. */
 export const noScenes = () => noContainers() || noEngine('containerd', 'ctr');
 
-/** The bundled rules, one of each priority, and one of a connection. @returns `rules_files` */
+/** The bundled rules, one of each priority, one of a connection, and one over several events. @returns `rules_files` */
 export function sceneRules(folder: string): string[] {
   const ofLevel = PRIORITIES.map((priority) => ({
     rule: `Level ${priority.toLowerCase()}`,
@@ -34,8 +34,16 @@ export function sceneRules(folder: string): string[] {
     output: 'connected to %fd.name by %proc.pid',
     priority: 'NOTICE',
   };
+  const several = {
+    rule: 'Many reads',
+    desc: 'A test.',
+    condition: 'evt.type in (open, openat) and fd.name = /etc/passwd',
+    threshold: { count: 1000, window: '1m', by: ['proc.sid'] },
+    output: 'read %shikra.count times',
+    priority: 'DEBUG',
+  };
   const file = join(folder, 'scenes.yaml');
-  writeFileSync(file, JSON.stringify([...ofLevel, connection]));
+  writeFileSync(file, JSON.stringify([...ofLevel, connection, several]));
   return [bundledRulesPath(), file];
 }
 
@@ -50,11 +58,11 @@ export async function startContainerd(t: TestContext): Promise<Containerd> {
   return containerd;
 }
 
-/** "Crypto miner started by name", of a program below /tmp. */
-export function runMiner(folder: string): void {
+/** "Crypto miner started by name", of a program below /tmp. @returns its pid */
+export function runMiner(folder: string): number {
   const program = join(folder, 'xmrig');
   copyFileSync('/bin/true', program);
-  spawnSync(program);
+  return spawnSync(program).pid;
 }
 
 export class Scenes {
@@ -122,14 +130,15 @@ export class Scenes {
     writeFileSync(join(this.#folder, 'scenes.yaml'), '- rule: Broken\n');
   }
 
-  /** All of them. */
-  async play(): Promise<void> {
+  /** All of them. @returns the miner's pid */
+  async play(): Promise<number> {
     this.levels();
-    runMiner(this.#folder);
+    const pid = runMiner(this.#folder);
     await this.reverseShell();
     this.connection();
     await this.pod();
     this.stranger();
     this.brokenRules();
+    return pid;
   }
 }
