@@ -48,7 +48,7 @@ const LOKI = {
   version: 'v3.7.8',
   published: { 'github.com/grafana/loki/pkg/push': 'v0.0.0-20250630054201-94c0ba7b0952' },
 };
-// Of the later ones the first whose components the proxy gives.
+// v0.163.0 and v0.164.0 need a module that the proxy does not give.
 const COLLECTOR_VERSION = 'v0.162.0';
 const CORE = 'go.opentelemetry.io/collector';
 const CONTRIB = 'github.com/open-telemetry/opentelemetry-collector-contrib';
@@ -132,7 +132,7 @@ async function generateCollector({ version, components }: CollectorTool, to: str
   const manifest = join(to, '..', 'manifest.yaml');
   writeFileSync(manifest, JSON.stringify({ dist, ...Object.fromEntries(kinds) }));
   const { status, stderr } = spawnSync(ocb, [`--config=${manifest}`, '--skip-compilation'], RUN);
-  if (status !== 0) throw new Error(`ocb: ${stderr}`);
+  if (status !== 0) throw new Error(`ocb: ${stderr.trim().split('\n').slice(-5).join('\n')}`);
 }
 
 const RUN = { encoding: 'utf8', timeout: 15 * 60_000, maxBuffer: 1 << 26 } as const;
@@ -140,6 +140,7 @@ const RUN = { encoding: 'utf8', timeout: 15 * 60_000, maxBuffer: 1 << 26 } as co
 function go(cwd: string, ...parameters: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync('go', parameters, { ...RUN, cwd });
   if (status === 0) return stdout;
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') throw new Error('Go is missing: install it');
   throw new Error(`go ${parameters.join(' ')}: ${error?.message ?? `${stdout}${stderr}`}`);
 }
 
@@ -175,11 +176,15 @@ function compile(name: ToolName, tool: Tool, cwd: string, output: string): Promi
   // Prometheus' workspace names modules that are not part of what the proxy gives.
   const env = { ...process.env, GOWORK: 'off' };
   const child = spawn('nice', ['-n', '19', ...build], { cwd, env, stdio: ['ignore', 'inherit', 'pipe'] });
+  let packages = 0;
   // Packages as they are begun; and what is wrong with the last of them.
   const told: string[] = [];
-  createInterface({ input: child.stderr }).on('line', (line) => told.push(line));
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (!line.startsWith('go: ')) packages++;
+    told.push(line);
+  });
   const progress = setInterval(
-    () => console.error(`tools: ${name}: ${told.length} packages compiled, now ${told.at(-1) ?? 'fetching'}`),
+    () => console.error(`tools: ${name}: ${packages} packages compiled, now ${told.at(-1) ?? 'looking'}`),
     PROGRESS_MILLIS,
   );
   return new Promise((resolve, reject) => {

@@ -114,7 +114,11 @@ it("names Loki's structured metadata as Loki does for OTLP, and keeps every digi
   assert.equal(nanos, '1795000000123456790');
   assert.equal(line, one.output);
   assert.equal(metadata.log_record_uid, one.uuid);
-  assert.equal(metadata.host_name, createResource({ version: '1' }).attributes['host.name'], "the agent's own, as over OTLP");
+  assert.equal(
+    metadata.host_name,
+    createResource({ version: '1' }).attributes['host.name'],
+    "the agent's own, as over OTLP",
+  );
   assert.equal(metadata.service_name, undefined, 'a label already');
   assert.equal(metadata.security_rule_name, one.rule);
   assert.equal(metadata.process_command_line, 'cat /etc/shadow');

@@ -38,7 +38,12 @@ export class Agent extends Command {
     };
     const file = join(folder, 'shikra.yaml');
     writeFileSync(file, JSON.stringify(config));
-    return new Agent(t, file, `127.0.0.1:${port}`).ready();
+    return Agent.run(t, file, port!);
+  }
+
+  /** With a configuration that is written already; it must have `stdout`, and metrics at this port. */
+  static run(t: TestContext, config: string, port: number): Promise<Agent> {
+    return new Agent(t, config, `127.0.0.1:${port}`).ready();
   }
 
   /** How many an exporter has delivered. */

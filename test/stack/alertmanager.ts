@@ -47,8 +47,8 @@ export class Alertmanager {
     return new Alertmanager(address);
   }
 
-  /** What is active, whether somebody is told of it or not. */
-  alerts(): Promise<Alert[]> {
+  /** What is there, whether somebody is told of it or not. */
+  alerts(): Promise<(Alert & { readonly status: { readonly state: 'active' | 'suppressed' | 'unprocessed' } })[]> {
     return getJson(`http://${this.address}/api/v2/alerts`);
   }
 }

@@ -28,7 +28,7 @@ test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, asyn
     kernel: { rules_files: [bundledRulesPath()] },
     exporters: {
       prometheus: { port },
-      otlp: { metrics_endpoint: `${prometheus.url}/api/v1/otlp/v1/metrics`, metrics_interval: '1s' },
+      otlp: { endpoint: `${prometheus.url}/api/v1/otlp`, metrics_interval: '1s' },
     },
     pipelines: {
       logs: { receivers: ['kernel'], exporters: ['stdout'] },

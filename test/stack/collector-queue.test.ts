@@ -56,6 +56,6 @@ test('Loki down, the Collector killed meanwhile: every detection arrives', {
 
   const found = await uidsInLoki();
   assert.deepEqual([...new Set(found)].sort(), agent.detections.map(({ uuid }) => uuid).sort());
-  // What was under way when the Collector was killed comes again: Loki knows a line of the same time and text.
+  // Loki was away whenever the Collector was killed: no request was under way that would come again.
   assert.equal(found.length, 300);
 });

@@ -42,6 +42,14 @@ const ANSWERS: readonly (readonly [part: string, answer: string])[] = [
   ['{service_name="shikra"}', 'Level debug'],
 ];
 
+/** Alert, rule, priority, namespace. */
+const ALERTS: readonly (readonly (string | undefined)[])[] = [
+  ['ShikraCryptoMining', 'Crypto miner started by name', 'critical', undefined],
+  ['ShikraReverseShell', 'Reverse shell', 'critical', undefined],
+  ['ShikraCriticalDetection', 'Command in a pod', 'critical', 'payments'],
+  ['ShikraErrorDetection', 'Level error', 'error', undefined],
+];
+
 const ruleOf = ({ labels }: Line) => labels.security_rule_name;
 
 test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || noScenes() }, async (t) => {
@@ -73,14 +81,18 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
   const rules = () => new Set(agent.detections.map(({ rule }) => rule));
   await agent.until('every scene', () => ANSWERS.every(([, answer]) => !/[A-Z]/.test(answer) || rules().has(answer)));
   await agent.settled('otlp', 'loki');
-  const miner = agent.detections.find(({ rule }) => rule === 'Crypto miner started by name')!;
+  // Others may do something on this machine while the questions are asked.
+  const detected = agent.detections;
+  const miner = detected.find(({ rule }) => rule === 'Crypto miner started by name')!;
 
   for (const [way, name] of Object.entries(WAYS) as [Way, string][])
     await t.test(name, async (t) => {
       await t.test('every detection is there once, whole', async () => {
         const lines = await loki.lines('{service_name="shikra"}', way);
-        const uids = lines.map(({ labels }) => labels.log_record_uid).sort();
-        assert.deepEqual(uids, agent.detections.map(({ uuid }) => uuid).sort());
+        const uids = lines.map(({ labels }) => labels.log_record_uid);
+        const missing = detected.filter(({ uuid }) => !uids.includes(uuid)).map(({ rule }) => rule);
+        assert.deepEqual(missing, []);
+        assert.equal(new Set(uids).size, uids.length);
         const line = lines.find((one) => ruleOf(one) === miner.rule)!;
         assert.equal(line.text, miner.output);
       });
@@ -113,33 +125,28 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
         const outputs = agent.detections.filter(({ rule }) => rule === 'Reverse shell').map(({ output }) => output);
         for (const { line } of lines) assert.ok(outputs.includes(line), line);
       });
-      await t.test("Loki's ruler has the rules, and tells Alertmanager", async () => {
-        const loaded = await until('the rules to be evaluated', async () => {
-          const found = await loki.rules(way);
-          return found.length > 0 && found.every(({ health }) => health !== 'unknown') && found;
-        });
-        assert.deepEqual([...new Set(loaded.map(({ health, lastError }) => lastError || health))], ['ok']);
+      await t.test("Loki's ruler takes the rules, and they fire with rule, priority, host and namespace", async () => {
+        const key = (parts: readonly unknown[]) => JSON.stringify(parts.map((part) => part ?? null));
+        const firing = async () => {
+          const alerts = (await loki.rules(way)).flatMap((rule) => rule.alerts ?? []);
+          return alerts
+            .filter(({ labels }) => labels.detected_by === 'logs' && labels.host === HOST)
+            .map(({ labels }) => key([labels.alertname, labels.rule, labels.priority, labels.namespace]));
+        };
+        const isIn = (found: readonly string[]) => ALERTS.every((alert) => found.includes(key(alert)));
+        const found = await until('the alerts', async () => isIn(await firing())).then(firing, firing);
+        assert.ok(isIn(found), found.join('\n'));
+        for (const { health, lastError } of await loki.rules(way)) assert.equal(lastError || health, 'ok');
       });
     });
 
-  await t.test('the alerts say rule, priority, host and namespace', async () => {
-    const wanted = [
-      ['ShikraCryptoMining', 'Crypto miner started by name', 'critical', undefined],
-      ['ShikraReverseShell', 'Reverse shell', 'critical', undefined],
-      ['ShikraCriticalDetection', 'Crypto miner started by name', 'critical', undefined],
-      ['ShikraErrorDetection', 'Level error', 'error', undefined],
-    ];
-    const key = (parts: readonly unknown[]) => JSON.stringify(parts.map((part) => part ?? null));
-    const found = await until('the alerts', async () => {
-      const active = new Set(
-        (await alertmanager.alerts())
-          .filter(({ labels }) => labels.detected_by === 'logs' && labels.host === HOST)
-          .map(({ labels }) => key([labels.alertname, labels.rule, labels.priority, labels.namespace])),
-      );
-      return wanted.every((one) => active.has(key(one))) && active;
-    });
-    assert.ok(found.size >= wanted.length);
+  await t.test('Alertmanager is told, and tells of the miner only once', async () => {
     await hook.until(() => hook.taken.some(({ request }) => request.body.includes('ShikraCryptoMining')));
+    const states = await until('both alerts', async () => {
+      const ofMiner = (await alertmanager.alerts()).filter(({ labels }) => labels.rule === miner.rule);
+      return ofMiner.length === 2 && ofMiner.map(({ labels, status }) => `${labels.alertname} ${status.state}`).sort();
+    });
+    assert.deepEqual(states, ['ShikraCriticalDetection suppressed', 'ShikraCryptoMining active']);
   });
 });
 

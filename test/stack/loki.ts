@@ -24,6 +24,12 @@ interface Answer<Data> {
   readonly data: Data;
 }
 
+interface Rule {
+  readonly health: string;
+  readonly lastError?: string;
+  readonly alerts?: readonly { readonly labels: Readonly<Record<string, string>> }[];
+}
+
 export interface LokiSettings {
   /** `host:port` of Alertmanager. */
   readonly alertmanager?: string;
@@ -110,12 +116,12 @@ export class Loki {
       .data;
   }
 
-  /** Names of the rules that its ruler has loaded, and how they do. */
-  async rules(tenant?: string): Promise<{ name: string; health: string; lastError?: string }[]> {
-    interface Groups {
-      readonly groups: readonly { readonly rules: { name: string; health: string; lastError?: string }[] }[];
-    }
-    const { data } = await this.#get<Answer<Groups>>('/prometheus/api/v1/rules', tenant);
+  /** The rules that its ruler has loaded, how they do, and what they tell. */
+  async rules(tenant?: string): Promise<readonly Rule[]> {
+    const { data } = await this.#get<Answer<{ groups: readonly { rules: readonly Rule[] }[] }>>(
+      '/prometheus/api/v1/rules',
+      tenant,
+    );
     return data.groups.flatMap(({ rules }) => rules);
   }
 

@@ -14,11 +14,12 @@ import { buildTrigger, TRIGGER } from '../kernel/trigger.ts';
 
 const IMAGE = 'registry.test/team/app';
 const SECRET = '/etc/shadow';
+const POD_ARGUMENT = '/shikra-scene-in-a-pod';
 
 /** Why the scenes cannot be made here, for a test's `skip`; false if they can. */
 export const noScenes = () => noContainers() || noEngine('containerd', 'ctr');
 
-/** The bundled rules, one of each priority, one of a connection, and one over several events. @returns `rules_files` */
+/** The bundled rules, one of each priority, and those of the scenes. @returns `rules_files` */
 export function sceneRules(folder: string): string[] {
   const ofLevel = PRIORITIES.map((priority) => ({
     rule: `Level ${priority.toLowerCase()}`,
@@ -34,6 +35,13 @@ export function sceneRules(folder: string): string[] {
     output: 'connected to %fd.name by %proc.pid',
     priority: 'NOTICE',
   };
+  const command = {
+    rule: 'Command in a pod',
+    desc: 'A test.',
+    condition: `evt.type = execve and proc.args contains ${POD_ARGUMENT}`,
+    output: '%proc.cmdline in %k8s.ns.name',
+    priority: 'CRITICAL',
+  };
   const several = {
     rule: 'Many reads',
     desc: 'A test.',
@@ -43,7 +51,7 @@ export function sceneRules(folder: string): string[] {
     priority: 'DEBUG',
   };
   const file = join(folder, 'scenes.yaml');
-  writeFileSync(file, JSON.stringify([...ofLevel, connection, several]));
+  writeFileSync(file, JSON.stringify([...ofLevel, connection, command, several]));
   return [bundledRulesPath(), file];
 }
 
@@ -107,11 +115,11 @@ export class Scenes {
     execFileSync('unshare', ['-n', 'sh', '-c', script, TRIGGER, 'connect', 'v4:10.1.2.3:22', '1']);
   }
 
-  /** "Password database read by an untrusted program", in a pod of the namespace `payments`. */
+  /** "Command in a pod" and "Password database read by an untrusted program", in the namespace `payments`. */
   async pod(): Promise<void> {
     const pod = { name: 'web-0', namespace: 'payments', uid: '5f9c7d3e-0000-4000-8000-000000000001' };
     const sandbox = await this.#containerd.runPod(pod);
-    const container = { name: 'app', image: `${IMAGE}:1.2`, command: ['/bin/cat', SECRET] };
+    const container = { name: 'app', image: `${IMAGE}:1.2`, command: ['/bin/cat', SECRET, POD_ARGUMENT] };
     await this.#containerd.runContainer(sandbox, pod, container);
   }
 
