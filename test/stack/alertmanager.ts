@@ -32,6 +32,7 @@ export class Alertmanager {
     const config = composeConfig('alertmanager.yaml', own, {}, {}, (it) => {
       it.receivers[0].webhook_configs = [{ url: webhook }];
       it.route.group_wait = '100ms';
+      it.route.group_interval = '500ms';
     });
     await Program.start(t, {
       tool: 'alertmanager',

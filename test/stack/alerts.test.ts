@@ -16,7 +16,7 @@ const OF_SCRAPES = /^(up|scrape_.*|target_info|otel_scope_info)$/;
 const WAYS = { scrape: 'scraped', otlp: 'sent by OTLP' } as const;
 
 test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, async (t) => {
-  const folder = stackFolder(t);
+  const folder = stackFolder();
   const hook = await new HttpReceiver().listen(t);
   const alertmanager = await Alertmanager.start(t, folder, hook.url);
   const [port] = await freePorts(1);

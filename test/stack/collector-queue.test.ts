@@ -15,7 +15,7 @@ const EXPORTER = 'otlp';
 test('Loki down, the Collector killed meanwhile: every detection arrives', {
   skip: without('collector', 'loki'),
 }, async (t) => {
-  const folder = stackFolder(t);
+  const folder = stackFolder();
   const loki = await Loki.start(t, folder);
   const collector = await Collector.start(t, folder, loki.address);
   const file = join(folder, SUFFIX);

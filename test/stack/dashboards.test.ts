@@ -58,7 +58,7 @@ const TROUBLE =
 test('every query of every dashboard finds something', {
   skip: without('prometheus', 'loki', 'collector') || noScenes(),
 }, async (t) => {
-  const folder = stackFolder(t);
+  const folder = stackFolder();
   const [port] = await freePorts(1);
   const loki = await Loki.start(t, folder);
   const collector = await Collector.start(t, folder, loki.address);

@@ -53,7 +53,7 @@ const ALERTS: readonly (readonly (string | undefined)[])[] = [
 const ruleOf = ({ labels }: Line) => labels.security_rule_name;
 
 test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || noScenes() }, async (t) => {
-  const folder = stackFolder(t);
+  const folder = stackFolder();
   const hook = await new HttpReceiver().listen(t);
   const alertmanager = await Alertmanager.start(t, folder, hook.url);
   const loki = await Loki.start(t, folder, { alertmanager: alertmanager.address, tenants: Object.keys(WAYS) });

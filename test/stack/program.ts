@@ -18,11 +18,10 @@ export function without(...names: readonly ToolName[]): string | false {
   return missing.length === 0 ? false : `not built: ${missing.join(', ')}; \`npm run test:stack\` builds them`;
 }
 
-/** A folder of the test's own. */
-export function stackFolder(t: TestContext): string {
+/** A folder of the test's own. It goes with the process, when all that writes into it has been ended. */
+export function stackFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'shikra-stack-'));
-  // Programs are killed before, and what they had open may come back for a moment.
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;
 }
 
@@ -66,7 +65,9 @@ export class Program {
   async start(): Promise<void> {
     const { tool, parameters, readyUrl } = this.#settings;
     const log = openSync(this.#logFile, 'a');
-    const child = spawn(toolPath(tool), parameters, { stdio: ['ignore', log, log] });
+    // A test that takes too long is killed, and has no time to end what it started.
+    const command = ['--pdeathsig', 'KILL', toolPath(tool), ...parameters];
+    const child = spawn('setpriv', command, { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#child = child;
     await until(`${tool} ${TOOLS[tool].version} to be ready`, async () => {
