@@ -11,7 +11,7 @@ import { composeConfig } from './compose.ts';
 import { Loki } from './loki.ts';
 import { freePorts, stackFolder, until, without } from './program.ts';
 import { Prometheus } from './prometheus.ts';
-import { noScenes, Scenes, sceneRules, startContainerd } from './scenes.ts';
+import { enginesOf, noScenes, Scenes, sceneRules, startContainerd } from './scenes.ts';
 
 interface Target {
   readonly expr: string;
@@ -67,8 +67,8 @@ test('every query of every dashboard finds something', {
   const auditLog = join(folder, 'audit.log');
   writeFileSync(auditLog, '');
   const config = composeConfig('shikra.yaml', folder, { 'http://collector:4318': collector.url }, {}, (it) => {
-    const containers = { containerd: [containerd.socket], docker: [], podman: [], cri: [] };
-    it.receivers = { kernel: { containers, rules_files: sceneRules(folder) }, k8s_audit: { files: [auditLog] } };
+    const kernel = { containers: enginesOf(containerd), rules_files: sceneRules(folder) };
+    it.receivers = { kernel, k8s_audit: { files: [auditLog] } };
     it.exporters.prometheus = { port };
     it.exporters.stdout = { format: 'json' };
     it.service.store = { path: join(folder, 'store.db') };
@@ -76,7 +76,9 @@ test('every query of every dashboard finds something', {
     it.service.pipelines.logs.exporters.push('stdout');
   });
   const agent = await Agent.run(t, config, port!);
-  await until('the first scrape', async () => (await prometheus.instant('shikra_build_info')).length > 0);
+  // A step is seen only of what was there before.
+  for (const series of ['shikra_rule_matches_total', 'shikra_k8s_audit_rejected_total'])
+    await until(`${series} to be scraped`, async () => (await prometheus.instant(series)).length > 0);
   await agent.until('the log to be open', () => agent.stderr.includes('is read from its end'));
   const now = new Date().toISOString();
   const event = { ...EXEC, requestReceivedTimestamp: now, stageTimestamp: now };

@@ -8,7 +8,7 @@ import { Agent } from './agent.ts';
 import { Alertmanager } from './alertmanager.ts';
 import { type Line, Loki } from './loki.ts';
 import { stackFolder, until, without } from './program.ts';
-import { noScenes, Scenes, sceneRules, startContainerd } from './scenes.ts';
+import { enginesOf, noScenes, Scenes, sceneRules, startContainerd } from './scenes.ts';
 
 const PAGE = readFileSync('docs/prometheus-and-loki.md', 'utf8');
 const MOST_LABELS = 6;
@@ -59,10 +59,7 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
   const loki = await Loki.start(t, folder, { alertmanager: alertmanager.address, tenants: Object.keys(WAYS) });
   const containerd = await startContainerd(t);
   const agent = await Agent.start(t, folder, {
-    kernel: {
-      rules_files: sceneRules(folder),
-      containers: { containerd: [containerd.socket], docker: [], podman: [], cri: [] },
-    },
+    kernel: { rules_files: sceneRules(folder), containers: enginesOf(containerd) },
     exporters: {
       otlp: { endpoint: `${loki.url}/otlp`, headers: { 'X-Scope-OrgID': 'otlp' } },
       loki: { url: loki.url, tenant: 'push' },

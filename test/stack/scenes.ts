@@ -57,7 +57,7 @@ export function sceneRules(folder: string): string[] {
 
 const levelFile = (folder: string, priority: string) => join(folder, `level-${priority.toLowerCase()}`);
 
-/** A containerd, for the scenes of pods; the agent must be told of its socket. */
+/** A containerd, for the scenes of pods; the agent must be told of it. */
 export async function startContainerd(t: TestContext): Promise<Containerd> {
   const containerd = new Containerd();
   t.after(() => containerd.close());
@@ -71,6 +71,11 @@ export function runMiner(folder: string): number {
   const program = join(folder, 'xmrig');
   copyFileSync('/bin/true', program);
   return spawnSync(program).pid;
+}
+
+/** `containers` of an agent that asks this one and no other, and has the patience that a busy machine needs. */
+export function enginesOf(containerd: Containerd): object {
+  return { hold: '10s', containerd: [containerd.socket], docker: [], podman: [], cri: [] };
 }
 
 export class Scenes {
