@@ -37,7 +37,7 @@ async function runFiles(files: readonly string[], concurrency: number, counts: C
 
 async function main(): Promise<void> {
   const files = testFiles(process.argv.slice(2));
-  const sharesKernel = (file: string) => file.startsWith('test/kernel/');
+  const sharesKernel = (file: string) => /^test\/(kernel|stack)\//.test(file);
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   await runFiles(
     files.filter((file) => !sharesKernel(file)),

@@ -112,16 +112,21 @@ function labelsOf({ detection }: StoredDetection, config: LokiConfig): Record<st
 function lineOf({ detection, record }: StoredDetection, config: LokiConfig): Line {
   const [seconds, nanos] = record.hrTime;
   const line = config.format === 'json' ? toFalcoJson(detection) : detection.output;
-  return [`${seconds}${String(nanos).padStart(9, '0')}`, line, metadataOf(record.attributes)];
+  const attributes = { ...record.resource.attributes, ...record.attributes };
+  return [`${seconds}${String(nanos).padStart(9, '0')}`, line, metadataOf(attributes, config.static_labels)];
 }
 
-/** The record's attributes, named as Loki names them when they come over OTLP, so that one query does for both ways. */
-function metadataOf(attributes: Readonly<Record<string, unknown>>): Record<string, string> {
-  const entries = Object.entries(attributes).map(([name, value]) => [
-    metadataName(name),
-    typeof value === 'string' ? value : JSON.stringify(value),
-  ]);
-  return Object.fromEntries(entries);
+/** Attributes, named as Loki names them when they come over OTLP, so that one query does for both ways. What is a label is not said again. */
+function metadataOf(
+  attributes: Readonly<Record<string, unknown>>,
+  labels: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  for (const [attribute, value] of Object.entries(attributes)) {
+    const name = metadataName(attribute);
+    if (!Object.hasOwn(labels, name)) metadata[name] = typeof value === 'string' ? value : JSON.stringify(value);
+  }
+  return metadata;
 }
 
 const metadataNames = new Map<string, string>();

@@ -337,6 +337,7 @@ export class Store {
     this.#metrics?.storeRecords.inc({ outcome: 'duplicate' }, taken - written);
     this.#metrics?.storePending.set(this.#pending.length);
     this.#retention.added(written);
+    this.#metrics?.storeDetections.set(this.#retention.rows);
     this.#rowsSinceRetention += written;
     for (const listener of this.#listeners) this.#tell(listener);
     if (this.#rowsSinceRetention >= ROWS_BETWEEN_RETENTION || this.#now() >= this.#nextRetention) this.retain();

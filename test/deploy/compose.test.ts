@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { checkCapabilities } from '../../cli/doctor/host.ts';
-import { builtTool } from '../../scripts/tools.ts';
+import { builtTool, TOOLS } from '../../scripts/tools.ts';
 import { NO_PROMTOOL, runPromtool } from '../alerts/promtool.ts';
 
 const FOLDER = 'deploy/compose';
@@ -48,6 +48,15 @@ describe('compose.yaml', () => {
       for (const port of ports) assert.match(port, /^127\.0\.0\.1:/, 'only this machine may look');
     });
   }
+
+  it('has the versions that the tests run', () => {
+    const version = (name: string) => compose.services[name]!.image.split(':')[1]!.replace(/^v/, '');
+    const built = (name: keyof typeof TOOLS) => TOOLS[name].version.replace(/^v/, '');
+    for (const name of ['alertmanager', 'loki', 'collector'] as const) assert.equal(version(name), built(name));
+    // Prometheus 3.15.0 is v0.315.0 as a module.
+    const [, major, minor, patch] = /^0\.(\d)(\d\d)\.(\d+)$/.exec(built('prometheus'))!;
+    assert.equal(version('prometheus'), `${major}.${Number(minor)}.${patch}`);
+  });
 
   it('gives the agent the capabilities that the doctor asks for, and no other', () => {
     const asked = checkCapabilities('CapEff:\t0000000000000000').map(({ name }) => name.replace('CAP_', ''));

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
+import { createResource } from '../../collector/pipeline/resource.ts';
 import { HttpClient } from '../../exporters/helper/http-client.ts';
 import { detection } from '../fixtures/detections.ts';
 import { HttpReceiver, type HttpReceiverSettings, type ReceivedRequest } from '../fixtures/http-receiver.ts';
@@ -113,6 +114,12 @@ it("names Loki's structured metadata as Loki does for OTLP, and keeps every digi
   assert.equal(nanos, '1795000000123456790');
   assert.equal(line, one.output);
   assert.equal(metadata.log_record_uid, one.uuid);
+  assert.equal(
+    metadata.host_name,
+    createResource({ version: '1' }).attributes['host.name'],
+    "the agent's own, as over OTLP",
+  );
+  assert.equal(metadata.service_name, undefined, 'a label already');
   assert.equal(metadata.security_rule_name, one.rule);
   assert.equal(metadata.process_command_line, 'cat /etc/shadow');
   assert.equal(metadata.shikra_event_number, '9007199254740993');

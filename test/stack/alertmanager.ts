@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { composeConfig } from './compose.ts';
+import { freePorts, getJson, Program } from './program.ts';
+
+export interface Alert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What Alertmanager posts to a webhook. */
+export interface Notification {
+  readonly status: 'firing' | 'resolved';
+  readonly receiver: string;
+  readonly alerts: readonly Alert[];
+}
+
+/** Alertmanager with the configuration of deploy/compose; it tells a webhook where that tells nobody. */
+export class Alertmanager {
+  readonly address: string;
+
+  private constructor(address: string) {
+    this.address = address;
+  }
+
+  static async start(t: TestContext, folder: string, webhook: string): Promise<Alertmanager> {
+    const own = join(folder, 'alertmanager');
+    mkdirSync(own);
+    const [port] = await freePorts(1);
+    const address = `127.0.0.1:${port}`;
+    const config = composeConfig('alertmanager.yaml', own, {}, {}, (it) => {
+      it.receivers[0].webhook_configs = [{ url: webhook }];
+      it.route.group_wait = '100ms';
+      it.route.group_interval = '500ms';
+    });
+    await Program.start(t, {
+      tool: 'alertmanager',
+      parameters: [
+        `--config.file=${config}`,
+        `--storage.path=${own}/data`,
+        `--web.listen-address=${address}`,
+        '--cluster.listen-address=',
+      ],
+      folder: own,
+      readyUrl: `http://${address}/-/ready`,
+    });
+    return new Alertmanager(address);
+  }
+
+  /** What is there, whether somebody is told of it or not. */
+  alerts(): Promise<(Alert & { readonly status: { readonly state: 'active' | 'suppressed' | 'unprocessed' } })[]> {
+    return getJson(`http://${this.address}/api/v2/alerts`);
+  }
+}

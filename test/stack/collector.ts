@@ -1,0 +1,53 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { composeConfig } from './compose.ts';
+import { freePorts, Program } from './program.ts';
+
+/** OpenTelemetry's Collector with the configuration of deploy/compose, and its queue on disk. */
+export class Collector {
+  /** Where OTLP is taken over HTTP. */
+  readonly url: string;
+  /** Its own metrics. */
+  readonly metricsUrl: string;
+  readonly #program: Program;
+
+  private constructor(url: string, metricsUrl: string, program: Program) {
+    this.url = url;
+    this.metricsUrl = metricsUrl;
+    this.#program = program;
+  }
+
+  /** @param loki `host:port` */
+  static async start(t: TestContext, folder: string, loki: string): Promise<Collector> {
+    const own = join(folder, 'collector');
+    mkdirSync(own);
+    const [grpc, http, metrics, health] = (await freePorts(4)) as [number, number, number, number];
+    const addresses = {
+      'loki:3100': loki,
+      '0.0.0.0:4317': `127.0.0.1:${grpc}`,
+      '0.0.0.0:4318': `127.0.0.1:${http}`,
+      '0.0.0.0:13133': `127.0.0.1:${health}`,
+      'port: 8888': `port: ${metrics}`,
+    };
+    const config = composeConfig('collector.yaml', own, addresses, { '/var/lib/otelcol': own }, (it) => {
+      Object.assign(it.exporters['otlp_http/loki'].retry_on_failure, { initial_interval: '200ms', max_interval: '1s' });
+      it.service.telemetry.metrics.readers[0].pull.exporter.prometheus.host = '127.0.0.1';
+    });
+    const program = await Program.start(t, {
+      tool: 'collector',
+      parameters: [`--config=${config}`],
+      folder: own,
+      readyUrl: `http://127.0.0.1:${health}/`,
+    });
+    return new Collector(`http://127.0.0.1:${http}`, `http://127.0.0.1:${metrics}/metrics`, program);
+  }
+
+  start(): Promise<void> {
+    return this.#program.start();
+  }
+
+  kill(): Promise<void> {
+    return this.#program.stop('SIGKILL');
+  }
+}
