@@ -1,7 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, globSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runToEnd, sleep, waitUntil } from './child.ts';
@@ -68,8 +68,11 @@ export class DeliveryRun {
     const [{ url }] = (await once(sink, 'message')) as [{ url: string }];
     writeFileSync(join(folder, 'rules.yaml'), rules(folder));
     writeFileSync(join(folder, 'shikra.yaml'), configuration(folder, url));
-    const parameters = [...nodeOptions, join(ROOT, 'cli/main.ts'), 'run', '-c', join(folder, 'shikra.yaml')];
-    const agent = spawn(process.execPath, parameters, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+    const agent = spawn(join(ROOT, 'cli/main.ts'), ['run', '-c', join(folder, 'shikra.yaml')], {
+      cwd: ROOT,
+      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}`, NODE_OPTIONS: nodeOptions.join(' ') },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     process.once('exit', () => agent.kill('SIGTERM'));
     let log = '';
     agent.stderr.setEncoding('utf8').on('data', (text: string) => {

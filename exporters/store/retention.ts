@@ -74,8 +74,12 @@ export class Retention {
 
   /** Rows that every exporter has, which may go when room is needed. */
   hasDelivered(cursors: ReadonlyMap<string, number>, lastSeq: number): boolean {
-    const oldest = this.#nth.get(0) as { seq: number } | undefined;
-    return oldest !== undefined && oldest.seq <= Math.min(lastSeq, ...cursors.values());
+    return this.oldestSeq() <= Math.min(lastSeq, ...cursors.values());
+  }
+
+  /** The sequence number of the oldest row, or one beyond all. */
+  oldestSeq(): number {
+    return this.#seqAt(0);
   }
 
   /** On a full disk: the oldest that every exporter has go, however young they are, and the file shrinks by them. */

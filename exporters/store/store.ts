@@ -10,6 +10,7 @@ import type { StoreConfig } from './config.ts';
 import { openDatabase } from './database.ts';
 import { DeadLetters, type Refused } from './dead-letters.ts';
 import { Origins } from './origins.ts';
+import { Recent } from './recent.ts';
 import { encodeRecord } from './record-codec.ts';
 import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
@@ -77,6 +78,7 @@ export class Store {
   readonly #advance: StatementSync;
   readonly #listeners = new Set<StoredListener>();
   readonly #cursors = new Map<string, number>();
+  readonly #recent = new Recent();
   #pending: Pending[] = [];
   #immediate: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -176,7 +178,8 @@ export class Store {
     }
     this.#pending = [];
     this.#retryMillis = FIRST_RETRY_MILLIS;
-    this.#afterWrite(batch.length, written);
+    this.#recent.add(written);
+    this.#afterWrite(batch.length, written.length);
     return true;
   }
 
@@ -197,8 +200,8 @@ export class Store {
   }
 
   /**
-   * Everything up to `seq` is delivered, but for what the receiver refused: that is parked, in the same transaction. Throws if the disk fails; the
-   * exporter then delivers again what it has delivered already.
+   * Everything up to `seq` is delivered, but for what the receiver refused: that is parked, in the same transaction. It survives kill -9 at once, a power cut
+   * from the next detection on. Throws if the disk fails; the exporter then delivers again what it has delivered already.
    */
   advance(exporter: string, seq: number, refused: readonly Refused[] = []): void {
     const advance = () => this.#advance.run(exporter, seq);
@@ -206,7 +209,7 @@ export class Store {
       for (const { item, reason } of refused) this.deadLetters.add(exporter, item, reason, this.#now());
       advance();
     };
-    this.#insist(() => (refused.length === 0 ? advance() : this.#transaction(both)));
+    this.#insist(() => this.#unsynced(() => (refused.length === 0 ? advance() : this.#transaction(both))));
     this.#cursors.set(exporter, seq);
     if (this.#reserveSpent) this.#makeRoom();
   }
@@ -236,13 +239,17 @@ export class Store {
   read(seq: number, count: number, bytes: number): StoredDetection[] {
     const items: StoredDetection[] = [];
     let size = 0;
-    for (const row of this.#readAfter.iterate(seq, count) as Iterable<unknown>) {
-      const item = new StoredDetection(row as DetectionRow, this.#origins);
+    for (const item of this.#recent.after(seq, count) ?? this.#onDisk(seq, count)) {
       size += item.bytes;
       if (items.length > 0 && size > bytes) break;
       items.push(item);
     }
     return items;
+  }
+
+  *#onDisk(seq: number, count: number): Generator<StoredDetection> {
+    for (const row of this.#readAfter.iterate(seq, count) as Iterable<unknown>)
+      yield new StoredDetection(row as DetectionRow, this.#origins);
   }
 
   /** Detections for a reader, newest first; one that went through several chains as the first of them made it. */
@@ -276,6 +283,7 @@ export class Store {
     this.#nextRetention = this.#now() + MILLIS_BETWEEN_RETENTION;
     const removed = this.#attempt('retention', () => this.#retention.run(this.#cursors, this.#lastSeq, this.#now()));
     if (removed === undefined) return;
+    this.#recent.removedBefore(this.#retention.oldestSeq());
     this.#metrics?.storeRecords.inc({ outcome: 'expired' }, removed.rows);
     for (const [exporter, count] of removed.undelivered) {
       this.#metrics?.exporterRecords.inc({ exporter, outcome: 'expired' }, count);
@@ -305,15 +313,15 @@ export class Store {
     this.#database.close();
   }
 
-  #insertAll(batch: readonly Pending[]): number {
-    let written = 0;
+  #insertAll(batch: readonly Pending[]): StoredDetection[] {
+    const written: StoredDetection[] = [];
     const storedAt = this.#now();
     for (const { chain, detection, record, detectionJson, recordJson } of batch) {
       const resource = this.#origins.resourceId(record.resource);
       const scope = this.#origins.scopeId(record.instrumentationScope);
-      const { uuid, time, rule, priority, source } = detection;
+      const { uuid: uid, time, rule, priority, source } = detection;
       const result = this.#insert.run(
-        uuid,
+        uid,
         time,
         storedAt,
         rule,
@@ -327,7 +335,8 @@ export class Store {
       );
       if (Number(result.changes) === 0) continue;
       this.#lastSeq = Number(result.lastInsertRowid);
-      written++;
+      const row = { seq: this.#lastSeq, uid, detection: detectionJson, record: recordJson, resource, scope, chain };
+      written.push(new StoredDetection(row, this.#origins, { detection, record }));
     }
     return written;
   }
@@ -347,6 +356,19 @@ export class Store {
       listener(this.#lastSeq);
     } catch (error) {
       this.#logger.error({ err: error }, 'a listener of the store failed');
+    }
+  }
+
+  /**
+   * Without waiting for the disk, which takes longer than delivering a batch. What a power cut may take back is that something was delivered, with what was
+   * parked meanwhile: it is delivered again.
+   */
+  #unsynced<T>(work: () => T): T {
+    this.#database.exec('PRAGMA synchronous = NORMAL');
+    try {
+      return work();
+    } finally {
+      this.#database.exec('PRAGMA synchronous = FULL');
     }
   }
 
@@ -384,6 +406,7 @@ export class Store {
     const removed = this.#attempt('retention', () => {
       this.#useReserve();
       const rows = this.#retention.makeRoom(this.#cursors, this.#lastSeq);
+      this.#recent.removedBefore(this.#retention.oldestSeq());
       this.#reserveSpent = false;
       this.#reserve.take();
       return rows;
