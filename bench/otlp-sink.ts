@@ -28,7 +28,7 @@ function take(body: Buffer, arrivedMillis: number): void {
     for (const scopeLogs of messages(resourceLogs, 2))
       for (const record of messages(scopeLogs, 2)) {
         const uid = record.indexOf(UID_KEY) + UID_KEY.length + TO_UID;
-        uids.push(record.toString("latin1", uid, uid + UUID_LENGTH));
+        uids.push(record.toString('latin1', uid, uid + UUID_LENGTH));
         // time_unix_nano is the first field: a tag, then eight bytes.
         latencies.push(arrivedMillis - Number(record.readBigUInt64LE(1) / 1000n) / 1000);
       }

@@ -70,7 +70,11 @@ export class DeliveryRun {
     writeFileSync(join(folder, 'shikra.yaml'), configuration(folder, url));
     const agent = spawn(join(ROOT, 'cli/main.ts'), ['run', '-c', join(folder, 'shikra.yaml')], {
       cwd: ROOT,
-      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}`, NODE_OPTIONS: nodeOptions.join(' ') },
+      env: {
+        ...process.env,
+        PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+        NODE_OPTIONS: nodeOptions.join(' '),
+      },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     process.once('exit', () => agent.kill('SIGTERM'));
@@ -226,5 +230,7 @@ function samplesOf(page: string, name: string): { labels: string; value: number 
 }
 
 function difference(after: ProcessUsage, before: ProcessUsage): Map<string, number> {
-  return new Map([...after.threadSeconds].map(([name, until]) => [name, until - (before.threadSeconds.get(name) ?? 0)]));
+  return new Map(
+    [...after.threadSeconds].map(([name, until]) => [name, until - (before.threadSeconds.get(name) ?? 0)]),
+  );
 }

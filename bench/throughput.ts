@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { thisMachine } from './machine.ts';
 import { buildPrograms } from './programs.ts';
-import { DeliveryRun } from './throughput-run.ts';
 import { deliveryPage, deliverySummary, failuresOf } from './throughput-page.ts';
+import { DeliveryRun } from './throughput-run.ts';
 
 const USAGE = `usage: npm run bench:delivery -- [options]      (as root)
 

@@ -22,7 +22,7 @@ function writeArray(items: readonly unknown[]): string {
 
 function writeObject(object: Readonly<Record<string, unknown>>): string {
   let text = '';
-  // biome-ignore lint/suspicious/useGuardForIn: plain data inherits nothing, and Object.keys takes twice as long
+  // Plain data inherits nothing, and Object.keys takes twice as long.
   for (const key in object) {
     const value = object[key];
     if (value !== undefined) text += `${text === '' ? '{' : ','}${writtenKey(key)}${stringifyExact(value)}`;
@@ -50,7 +50,10 @@ export function parseExact(text: string): unknown {
   findInexact({ value }, places);
   const integers = written.map((token) => token.slice(1).trim());
   // Parsing keeps the order of the text, unless a key is a number or is there twice; and a text inside the text may look like an integer.
-  if (places.length !== integers.length || places.some(([object, key], index) => object[key] !== Number(integers[index])))
+  if (
+    places.length !== integers.length ||
+    places.some(([object, key], index) => object[key] !== Number(integers[index]))
+  )
     return parseSlowly(text);
   places.forEach(([object, key], index) => {
     object[key] = BigInt(integers[index]!);
