@@ -248,6 +248,7 @@ class RunningPipeline implements Pipeline {
           metrics,
           resource,
           ready: () => this.ready(),
+          incidents: this.store.incidents.of(id),
         };
         return [id, factories.exporters[type]!.create(own as never, context)];
       }),

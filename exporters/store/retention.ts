@@ -68,6 +68,7 @@ export class Retention {
       this.#removeUpTo(this.#seqAt(Math.min(excess, ROWS_PER_PASS, this.rows) - 1), cursors, undelivered);
     }
     const deadLetters = this.#removeDeadLetters(now);
+    this.#removeIncidents([...cursors.keys()], now);
     this.#database.exec('PRAGMA incremental_vacuum(2000)');
     return { rows: before - this.rows, undelivered, deadLetters };
   }
@@ -121,6 +122,13 @@ export class Retention {
       removed.set(exporter, (removed.get(exporter) ?? 0) + 1);
     }
     return removed;
+  }
+
+  /** Of exporters that the configuration does not have any more: nobody will close them. */
+  #removeIncidents(active: readonly string[], now: number): void {
+    this.#database
+      .prepare('DELETE FROM open_incidents WHERE last_seen < ? AND exporter NOT IN (SELECT value FROM json_each(?))')
+      .run(now - this.#config.max_age, JSON.stringify(active));
   }
 
   #lastOlderThan(storedAt: number, lastSeq: number): number {

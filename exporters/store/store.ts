@@ -9,6 +9,7 @@ import type { Metrics } from '../../collector/telemetry/metrics.ts';
 import type { StoreConfig } from './config.ts';
 import { openDatabase } from './database.ts';
 import { DeadLetters, type Refused } from './dead-letters.ts';
+import { Incidents } from './incidents.ts';
 import { Origins } from './origins.ts';
 import { Recent } from './recent.ts';
 import { encodeRecord } from './record-codec.ts';
@@ -66,6 +67,7 @@ const MILLIS_BETWEEN_RETENTION = 60_000;
 export class Store {
   readonly config: StoreConfig;
   readonly deadLetters: DeadLetters;
+  readonly incidents: Incidents;
   readonly #database: DatabaseSync;
   readonly #origins: Origins;
   readonly #retention: Retention;
@@ -114,6 +116,7 @@ export class Store {
         'INSERT INTO cursors (exporter, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
       );
       this.deadLetters = new DeadLetters(this.#database, this.#origins);
+      this.incidents = new Incidents(this.#database, (work) => this.#unsynced(work));
       this.#lastSeq = this.#highestSeq();
     } catch (error) {
       throw new ShikraError('STORE_UNUSABLE', `${config.path}: ${messageOf(error)}`, { cause: error });

@@ -258,7 +258,7 @@ it('says what is wrong with a file that it cannot use', (test) => {
   database.exec('PRAGMA user_version = 99');
   database.close();
   assert.throws(() => arrange(test, { path: later }), {
-    message: `the detection store cannot be used: ${later}: its schema is of version 99, this program knows up to 2`,
+    message: `the detection store cannot be used: ${later}: its schema is of version 99, this program knows up to 3`,
   });
 });
 
