@@ -52,13 +52,17 @@ export const FIRST_CHAIN = 'logs';
 const DEFAULT_MAX_PENDING = 10_000;
 const FIRST_RETRY_MILLIS = 100;
 const LAST_RETRY_MILLIS = 5000;
+/** So much text is written in one transaction: the log must not outgrow what the reserve can bring into the file (reserve.ts). */
+const TRANSACTION_TEXT = 2 * 1024 * 1024;
+/** On a full disk there is room for a few again when some have gone. */
+const FEW_ROWS = 50;
 const ROWS_BETWEEN_RETENTION = 1000;
 const MILLIS_BETWEEN_RETENTION = 60_000;
 
 /**
  * Every detection, on disk before it is sent anywhere, with a cursor for each exporter.
  *
- * Writes are gathered for one turn of the event loop and written in one transaction, with `synchronous=FULL`: what `append` took and
+ * Writes are gathered for one turn of the event loop and written in one transaction (in several if they are many), with `synchronous=FULL`: what `append` took and
  * a listener was told of survives kill -9 and a power cut. A transaction that fails (disk full, file locked) is kept in memory and written again;
  * only if more than `max_pending` wait is one lost, and counted.
  *
@@ -90,6 +94,8 @@ export class Store {
   #nextRetention: number;
   #lastLossReport = Number.NEGATIVE_INFINITY;
   #lastError: unknown;
+  /** Since the last write. */
+  #diskIsFull = false;
   /** The reserve went into moving a cursor and must be earned back. */
   #reserveSpent = false;
   #closed = false;
@@ -164,26 +170,40 @@ export class Store {
 
   /**
    * Writes what is pending now.
-   * @returns false if the transaction failed; the detections stay in memory and are tried again by themselves
+   * @returns false if a transaction failed; what it was to write stays in memory and is tried again by itself
    */
   flush(): boolean {
     clearImmediate(this.#immediate);
     this.#immediate = undefined;
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    if (this.#pending.length === 0) return true;
-    const batch = this.#pending;
-    const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
-    if (written === undefined) {
-      if (isDiskFull(this.#lastError)) this.#makeRoom();
-      this.#scheduleRetry();
-      return false;
+    while (this.#pending.length > 0) {
+      const batch = this.#pending.slice(0, this.#transactionSize());
+      const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
+      if (written === undefined) {
+        this.#diskIsFull = isDiskFull(this.#lastError);
+        if (this.#diskIsFull) this.#makeRoom();
+        this.#scheduleRetry();
+        return false;
+      }
+      this.#pending = this.#pending.slice(batch.length);
+      this.#retryMillis = FIRST_RETRY_MILLIS;
+      this.#recent.add(written);
+      this.#afterWrite(batch.length, written.length);
     }
-    this.#pending = [];
-    this.#retryMillis = FIRST_RETRY_MILLIS;
-    this.#recent.add(written);
-    this.#afterWrite(batch.length, written.length);
+    this.#diskIsFull = false;
     return true;
+  }
+
+  /** How many of the pending ones are written at once. */
+  #transactionSize(): number {
+    if (this.#diskIsFull) return FEW_ROWS;
+    let text = 0;
+    const size = this.#pending.findIndex(({ detectionJson, recordJson }) => {
+      text += detectionJson.length + recordJson.length;
+      return text > TRANSACTION_TEXT;
+    });
+    return size === -1 ? this.#pending.length : Math.max(1, size);
   }
 
   /** Where an exporter stands. A new one starts at the end: it does not get what was stored before it was configured. */
