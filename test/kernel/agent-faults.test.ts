@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
@@ -181,6 +182,12 @@ test('every detection arrives at every receiver, whatever fails for a while, and
       assert.equal(retry.status, 0, retry.stdout + retry.stderr);
     }
     await arriveAt(ends);
+    // The next fault must not take an answer that is still on its way.
+    for (const { id } of ends)
+      await agent.metricUntil(
+        `shikra_exporter_records_total{exporter="${id}",outcome="delivered"}`,
+        (value) => value === made,
+      );
   }
 
   const all = uniqueAt(steady);
@@ -260,10 +267,12 @@ test('killed ten times under load, the agent delivers all that it had stored; tw
 
 test('a full disk loses nothing: what does not fit waits in memory, and goes to the disk as receivers take what is there', async (t) => {
   const { folder, file } = arrange(t);
-  const disk = join(folder, 'disk');
-  mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'shikra-test', disk]);
-  t.after(() => execFileSync('umount', ['-l', disk]));
+  const disk = mkdtempSync(join(tmpdir(), 'shikra-disk-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'shikra-test', disk]);
+  t.after(() => {
+    execFileSync('umount', ['-l', disk]);
+    rmdirSync(disk);
+  });
   const end = await webhookEnd(t, 'webhook', { fault: 'none' });
   await end.proxy.set('down');
   const exporters = { webhook: end.exporter };
