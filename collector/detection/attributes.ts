@@ -124,7 +124,8 @@ const CATEGORIES = ['process', 'network', 'filesystem', 'container', 'k8s', 'use
 export function addSubject(attributes: DetectionAttributes, detection: Detection): void {
   const fields = new Map<string, FieldValue>();
   for (const source of [detection.output_fields, detection.evidence]) {
-    for (const [name, value] of Object.entries(source)) {
+    for (const name of Object.keys(source)) {
+      const value = source[name];
       if (value !== null && value !== undefined && value !== '<NA>') fields.set(name, value);
     }
   }

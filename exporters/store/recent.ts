@@ -1,7 +1,7 @@
 import type { StoredDetection } from './stored-detection.ts';
 
-/** Of the texts of what is kept; as objects they take some three times as much. Two or three batches of each exporter in a flood. */
-const MOST_TEXT = 6 * 1024 * 1024;
+/** Of the texts of what is kept; as objects they take some three times as much. More than a batch of each exporter in a flood. */
+const MOST_TEXT = 4 * 1024 * 1024;
 
 /**
  * The detections that were stored last, as the objects that they were: an exporter that keeps up with what comes needs neither the disk nor a parser. What it
