@@ -15,6 +15,8 @@ const MEASURED = 'measured-file';
 /** How long the exporters may need after the last detection was made. */
 const LONGEST_LAG_MILLIS = 120_000;
 const LOOK_MILLIS = 500;
+/** The agent's counters follow once a second, later if it is busy. */
+const NOTHING_COMES_MILLIS = 5000;
 /** Warm code is measured, as an agent that runs for weeks has it. */
 const WARM_UP = { rate: 1000, seconds: 3 };
 
@@ -91,12 +93,12 @@ export class DeliveryRun {
 
   async measure(rate: number, seconds: number): Promise<DeliveryResults> {
     const warmUp = await this.#open(WARM_UP.rate, WARM_UP.seconds);
-    await this.#delivered();
+    await this.#delivered(warmUp.count);
     const before = this.#usage();
     const opened = await this.#open(rate, seconds);
     const queueAtEnd = await this.#queues();
     const ended = performance.now();
-    await this.#delivered();
+    await this.#delivered(warmUp.count + opened.count);
     const lagSeconds = (performance.now() - ended) / 1000;
     const after = this.#usage();
     const metrics = await this.#metrics();
@@ -132,19 +134,19 @@ export class DeliveryRun {
   }
 
   /**
-   * Until the rings have nothing left of the measured rule, and both exporters have delivered what was detected by then: others may make detections on this
-   * machine all the time.
+   * Until what was made has been detected, or nothing more of it comes, and both exporters have delivered what was detected by then: others may make detections
+   * on this machine all the time.
    */
-  async #delivered(): Promise<void> {
+  async #delivered(made: number): Promise<void> {
     const deadline = performance.now() + LONGEST_LAG_MILLIS;
-    let last = -1;
-    let due = Number.POSITIVE_INFINITY;
+    let [matches, since, due] = [-1, 0, Number.POSITIVE_INFINITY];
     while (performance.now() < deadline) {
       await sleep(LOOK_MILLIS);
       const metrics = await this.#metrics();
-      const matches = sumOf(metrics, 'shikra_rule_matches_total', `rule="${RULE}"`);
-      if (matches === last) due = Math.min(due, sumOf(metrics, 'shikra_detections_total'));
-      last = matches;
+      const now = sumOf(metrics, 'shikra_rule_matches_total', `rule="${RULE}"`);
+      if (now !== matches) [matches, since] = [now, performance.now()];
+      if (matches >= made || performance.now() - since > NOTHING_COMES_MILLIS)
+        due = Math.min(due, sumOf(metrics, 'shikra_detections_total'));
       const delivered = (id: string) =>
         sumOf(metrics, 'shikra_exporter_records_total', `exporter="${id}",outcome="delivered"`);
       if (delivered('otlp') >= due && delivered('file') >= due) return;
