@@ -121,15 +121,15 @@ const HANDLED_APART = new Set([
 const TRANSPORTS = new Set(['tcp', 'udp', 'unix', 'pipe', 'quic', 'icmp', 'raw']);
 const CATEGORIES = ['process', 'network', 'filesystem', 'container', 'k8s', 'users'];
 
-/** All that is known of the event's subject, as attributes. */
-export function subjectAttributes(detection: Detection): DetectionAttributes {
+/** Adds all that is known of the event's subject. */
+export function addSubject(attributes: DetectionAttributes, detection: Detection): void {
   const fields = new Map<string, FieldValue>();
   for (const source of [detection.output_fields, detection.evidence]) {
-    for (const [name, value] of Object.entries(source)) {
+    for (const name of Object.keys(source)) {
+      const value = source[name];
       if (value !== null && value !== undefined && value !== '<NA>') fields.set(name, value);
     }
   }
-  const attributes: DetectionAttributes = {};
   for (const [field, attribute, convert] of FIELD_ATTRIBUTES) {
     const value = fields.get(field);
     if (value === undefined || attribute in attributes) continue;
@@ -141,7 +141,6 @@ export function subjectAttributes(detection: Detection): DetectionAttributes {
   const used = addDescriptor(attributes, fields);
   if (detection.source === 'k8s_audit') addAudit(attributes, fields, used);
   addRest(attributes, fields, used);
-  return attributes;
 }
 
 function addProcess(attributes: DetectionAttributes, fields: ReadonlyMap<string, FieldValue>): void {
@@ -271,13 +270,11 @@ function scalar(value: string | number | bigint | boolean): AttributeValue {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
-/** What is the same for every detection of a rule. */
-export function ruleAttributes(detection: Detection): DetectionAttributes {
-  const attributes: DetectionAttributes = {
-    'security_rule.name': detection.rule,
-    'security_rule.uuid': ruleUuid(detection.ruleset, detection.rule),
-    'security_rule.ruleset.name': detection.ruleset,
-  };
+/** Adds what is the same for every detection of a rule. */
+export function addRule(attributes: DetectionAttributes, detection: Detection): void {
+  attributes['security_rule.name'] = detection.rule;
+  attributes['security_rule.uuid'] = ruleUuid(detection.ruleset, detection.rule);
+  attributes['security_rule.ruleset.name'] = detection.ruleset;
   if (detection.description !== '') attributes['security_rule.description'] = detection.description;
   const category = CATEGORIES.find((name) => detection.tags.includes(name));
   if (category !== undefined) attributes['security_rule.category'] = category;
@@ -286,7 +283,6 @@ export function ruleAttributes(detection: Detection): DetectionAttributes {
   if (techniques.length > 0) attributes['shikra.threat.technique.ids'] = techniques;
   const tactics = detection.tags.filter((tag) => tag.startsWith('mitre_')).map((tag) => tag.slice('mitre_'.length));
   if (tactics.length > 0) attributes['shikra.threat.tactic.names'] = tactics;
-  return attributes;
 }
 
 const ruleUuids = new Map<string, string>();

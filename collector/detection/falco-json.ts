@@ -20,5 +20,9 @@ export function toFalcoJson(detection: Detection): string {
 }
 
 function sortKeys<T>(object: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(
+    Object.keys(object)
+      .sort()
+      .map((key) => [key, object[key]!]),
+  );
 }

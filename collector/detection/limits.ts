@@ -20,6 +20,7 @@ export interface Limited {
  * knows that there was more. Attributes given first are kept first.
  */
 export function applyLimits(body: string, attributes: DetectionAttributes): Limited {
+  if (isSurelyWithin(body, attributes)) return { body, attributes };
   const cut: string[] = [];
   const shortBody = cutText(body, LIMITS.bodyBytes);
   if (shortBody !== body) cut.push('body');
@@ -40,6 +41,27 @@ export function applyLimits(body: string, attributes: DetectionAttributes): Limi
   }
   if (cut.length > 0) kept[TRUNCATED] = cutList(cut, LIMITS.valueBytes);
   return { body: shortBody, attributes: kept };
+}
+
+/** By the most that a text may take in UTF-8, without looking at its characters: nearly every record. */
+function isSurelyWithin(body: string, attributes: DetectionAttributes): boolean {
+  const names = Object.keys(attributes);
+  if (names.length >= LIMITS.attributeCount || body.length * 3 > LIMITS.bodyBytes) return false;
+  let total = 0;
+  for (const name of names) {
+    const bytes = mostBytes(attributes[name]!);
+    if (bytes > LIMITS.valueBytes) return false;
+    total += bytes + name.length;
+  }
+  return total <= LIMITS.attributesBytes;
+}
+
+function mostBytes(value: AttributeValue): number {
+  if (typeof value === 'string') return value.length * 3;
+  if (!Array.isArray(value)) return 8;
+  let bytes = 0;
+  for (const item of value) bytes += item.length * 3;
+  return bytes;
 }
 
 function cutValue(value: AttributeValue): AttributeValue {

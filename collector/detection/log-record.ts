@@ -1,5 +1,5 @@
 import { type Context, createContextKey, type LogRecord, ROOT_CONTEXT } from '@opentelemetry/api';
-import { ruleAttributes, subjectAttributes } from './attributes.ts';
+import { addRule, addSubject, type DetectionAttributes } from './attributes.ts';
 import type { Detection } from './detection.ts';
 import { applyLimits } from './limits.ts';
 import { SEVERITIES } from './severity.ts';
@@ -29,13 +29,14 @@ const DETECTION_KEY = createContextKey('shikra detection');
  */
 export function toLogRecord(detection: Detection): LogRecord & { readonly context: Context } {
   const severity = SEVERITIES[detection.priority];
-  const { body, attributes } = applyLimits(detection.output, {
+  const all: DetectionAttributes = {
     [ATTRIBUTES.uid]: detection.uuid,
     [ATTRIBUTES.priority]: detection.priority.toLowerCase(),
     [ATTRIBUTES.source]: detection.source,
-    ...ruleAttributes(detection),
-    ...subjectAttributes(detection),
-  });
+  };
+  addRule(all, detection);
+  addSubject(all, detection);
+  const { body, attributes } = applyLimits(detection.output, all);
   return {
     eventName: EVENT_NAME,
     timestamp: parseTime(detection.time),

@@ -109,7 +109,15 @@ export class ExporterSet {
   #create(configured: ConfiguredExporter, chains: readonly string[], plan: string): Part {
     const { factories, logger, metrics, resource, clock = SYSTEM_CLOCK } = this.#settings;
     const { id, type, config, signals } = configured;
-    const context = { id, signals, logger: logger.child({ exporter: id }), metrics, resource, ready: this.#ready };
+    const context = {
+      id,
+      signals,
+      logger: logger.child({ exporter: id }),
+      metrics,
+      resource,
+      ready: this.#ready,
+      incidents: this.#store.incidents.of(id),
+    };
     const exporter = factories.exporters[type]!.create(config as never, context);
     const accepts = acceptance(configured, chains);
     const delivery =

@@ -234,6 +234,18 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: ['exporter'],
   },
+  exporterOpenIncidents: {
+    name: 'shikra_exporter_open_incidents',
+    help: 'Incidents that an exporter has opened at its receiver and is to close after a quiet time.',
+    type: 'gauge',
+    labels: ['exporter'],
+  },
+  exporterIncidents: {
+    name: 'shikra_exporter_incidents_total',
+    help: 'Incidents of a receiver that an exporter was to close, by outcome: closed, refused (by the receiver), forgotten (too many were open).',
+    type: 'counter',
+    labels: ['exporter', 'outcome'],
+  },
   exporterQueueSize: {
     name: 'shikra_exporter_queue_size',
     help: 'Detections stored and not yet delivered.',

@@ -2,6 +2,7 @@ import type { Resource } from '@opentelemetry/resources';
 import type { Signal } from '../../collector/config/component.ts';
 import type { Logger } from '../../collector/telemetry/logger.ts';
 import type { Metrics } from '../../collector/telemetry/metrics.ts';
+import type { IncidentLog } from '../store/incidents.ts';
 import type { StoredDetection } from '../store/stored-detection.ts';
 import type { ExportOutcome } from './outcome.ts';
 import type { DeliverySettings } from './settings.ts';
@@ -24,6 +25,8 @@ export interface ExporterContext {
   readonly resource: Resource;
   /** Is the agent ready? For exporters that serve `/readyz`. */
   readonly ready: () => Readiness;
+  /** What it has opened at its receiver, from before the start too. */
+  readonly incidents: IncidentLog;
 }
 
 interface Lifecycle {

@@ -70,7 +70,7 @@ export function createOpsgenieExporter(config: OpsgenieConfig, context: Exporter
   });
   const alerts = new OpenIncidents({
     quietMillis: config.close_after,
-    logger: context.logger,
+    context,
     resolve: async (alias) =>
       responseOutcome(await send!(request(`/${alias}/close?identifierType=alias`, { source: 'shikra' }))),
   });

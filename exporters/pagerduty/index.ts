@@ -64,7 +64,7 @@ export function createPagerdutyExporter(config: PagerdutyConfig, context: Export
   });
   const incidents = new OpenIncidents({
     quietMillis: config.resolve_after,
-    logger: context.logger,
+    context,
     resolve: async (dedupKey) => responseOutcome(await send!(event('resolve', dedupKey, {}))),
   });
 

@@ -9,7 +9,7 @@ export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
   // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
   database.exec(
-    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 256',
+    'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = 512',
   );
   migrate(database);
   return database;

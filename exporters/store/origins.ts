@@ -24,11 +24,15 @@ export class Origins {
   }
 
   resourceId(resource: Resource): number {
-    return this.#idOf(resource, () => encodeResource(resource));
+    const id = this.#idOf(resource, () => encodeResource(resource));
+    if (!this.#resources.has(id)) this.#resources.set(id, resource);
+    return id;
   }
 
   scopeId(scope: Scope): number {
-    return this.#idOf(scope, () => encodeScope(scope));
+    const id = this.#idOf(scope, () => encodeScope(scope));
+    if (!this.#scopes.has(id)) this.#scopes.set(id, scope);
+    return id;
   }
 
   resource(id: number): Resource {
@@ -42,6 +46,8 @@ export class Origins {
   /** Forgets the numbers given in a transaction that was rolled back. */
   forget(): void {
     this.#ids = new WeakMap();
+    this.#resources.clear();
+    this.#scopes.clear();
   }
 
   #idOf(object: object, encode: () => string): number {

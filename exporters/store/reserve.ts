@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 
-/** Four times what the log may grow to before it is brought into the file (256 pages of 4 KiB). */
-const RESERVE_BYTES = 4 * 1024 * 1024;
+/** What the log may hold when the disk is full must fit into the file: 512 pages of 4 KiB before it is brought there, and one transaction. With room to spare. */
+const RESERVE_BYTES = 6 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024);
 
 /**

@@ -68,14 +68,19 @@ export class Retention {
       this.#removeUpTo(this.#seqAt(Math.min(excess, ROWS_PER_PASS, this.rows) - 1), cursors, undelivered);
     }
     const deadLetters = this.#removeDeadLetters(now);
+    this.#removeIncidents([...cursors.keys()], now);
     this.#database.exec('PRAGMA incremental_vacuum(2000)');
     return { rows: before - this.rows, undelivered, deadLetters };
   }
 
   /** Rows that every exporter has, which may go when room is needed. */
   hasDelivered(cursors: ReadonlyMap<string, number>, lastSeq: number): boolean {
-    const oldest = this.#nth.get(0) as { seq: number } | undefined;
-    return oldest !== undefined && oldest.seq <= Math.min(lastSeq, ...cursors.values());
+    return this.oldestSeq() <= Math.min(lastSeq, ...cursors.values());
+  }
+
+  /** The sequence number of the oldest row, or one beyond all. */
+  oldestSeq(): number {
+    return this.#seqAt(0);
   }
 
   /** On a full disk: the oldest that every exporter has go, however young they are, and the file shrinks by them. */
@@ -117,6 +122,13 @@ export class Retention {
       removed.set(exporter, (removed.get(exporter) ?? 0) + 1);
     }
     return removed;
+  }
+
+  /** Of exporters that the configuration does not have any more: nobody will close them. */
+  #removeIncidents(active: readonly string[], now: number): void {
+    this.#database
+      .prepare('DELETE FROM open_incidents WHERE last_seen < ? AND exporter NOT IN (SELECT value FROM json_each(?))')
+      .run(now - this.#config.max_age, JSON.stringify(active));
   }
 
   #lastOlderThan(storedAt: number, lastSeq: number): number {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 /** Kept in `PRAGMA user_version`. A file of a later version is refused, one of an earlier version is brought up step by step. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** The step that leads to version n + 1 is at index n. Never change one that was released. */
 const STEPS: readonly string[] = [
@@ -72,6 +72,15 @@ const STEPS: readonly string[] = [
   -- Set by \`shikra deadletter retry\`; the agent sends these again.
   ALTER TABLE dead_letters ADD COLUMN retry INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX dead_letters_retry ON dead_letters (exporter) WHERE retry = 1;
+  `,
+  `
+  -- What an exporter has opened at its receiver (incidents of PagerDuty, alerts of Opsgenie) and is to close after a quiet time.
+  CREATE TABLE open_incidents (
+    exporter  TEXT NOT NULL,
+    incident  TEXT NOT NULL,
+    last_seen INTEGER NOT NULL,
+    PRIMARY KEY (exporter, incident)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

@@ -9,7 +9,9 @@ import type { Metrics } from '../../collector/telemetry/metrics.ts';
 import type { StoreConfig } from './config.ts';
 import { openDatabase } from './database.ts';
 import { DeadLetters, type Refused } from './dead-letters.ts';
+import { Incidents } from './incidents.ts';
 import { Origins } from './origins.ts';
+import { Recent } from './recent.ts';
 import { encodeRecord } from './record-codec.ts';
 import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
@@ -50,13 +52,17 @@ export const FIRST_CHAIN = 'logs';
 const DEFAULT_MAX_PENDING = 10_000;
 const FIRST_RETRY_MILLIS = 100;
 const LAST_RETRY_MILLIS = 5000;
+/** So much text is written in one transaction: the log must not outgrow what the reserve can bring into the file (reserve.ts). */
+const TRANSACTION_TEXT = 2 * 1024 * 1024;
+/** On a full disk there is room for a few again when some have gone. */
+const FEW_ROWS = 50;
 const ROWS_BETWEEN_RETENTION = 1000;
 const MILLIS_BETWEEN_RETENTION = 60_000;
 
 /**
  * Every detection, on disk before it is sent anywhere, with a cursor for each exporter.
  *
- * Writes are gathered for one turn of the event loop and written in one transaction, with `synchronous=FULL`: what `append` took and
+ * Writes are gathered for one turn of the event loop and written in one transaction (in several if they are many), with `synchronous=FULL`: what `append` took and
  * a listener was told of survives kill -9 and a power cut. A transaction that fails (disk full, file locked) is kept in memory and written again;
  * only if more than `max_pending` wait is one lost, and counted.
  *
@@ -65,6 +71,7 @@ const MILLIS_BETWEEN_RETENTION = 60_000;
 export class Store {
   readonly config: StoreConfig;
   readonly deadLetters: DeadLetters;
+  readonly incidents: Incidents;
   readonly #database: DatabaseSync;
   readonly #origins: Origins;
   readonly #retention: Retention;
@@ -77,6 +84,7 @@ export class Store {
   readonly #advance: StatementSync;
   readonly #listeners = new Set<StoredListener>();
   readonly #cursors = new Map<string, number>();
+  readonly #recent = new Recent();
   #pending: Pending[] = [];
   #immediate: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -86,6 +94,8 @@ export class Store {
   #nextRetention: number;
   #lastLossReport = Number.NEGATIVE_INFINITY;
   #lastError: unknown;
+  /** Since the last write. */
+  #diskIsFull = false;
   /** The reserve went into moving a cursor and must be earned back. */
   #reserveSpent = false;
   #closed = false;
@@ -112,6 +122,7 @@ export class Store {
         'INSERT INTO cursors (exporter, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
       );
       this.deadLetters = new DeadLetters(this.#database, this.#origins);
+      this.incidents = new Incidents(this.#database, (work) => this.#unsynced(work));
       this.#lastSeq = this.#highestSeq();
     } catch (error) {
       throw new ShikraError('STORE_UNUSABLE', `${config.path}: ${messageOf(error)}`, { cause: error });
@@ -159,25 +170,40 @@ export class Store {
 
   /**
    * Writes what is pending now.
-   * @returns false if the transaction failed; the detections stay in memory and are tried again by themselves
+   * @returns false if a transaction failed; what it was to write stays in memory and is tried again by itself
    */
   flush(): boolean {
     clearImmediate(this.#immediate);
     this.#immediate = undefined;
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    if (this.#pending.length === 0) return true;
-    const batch = this.#pending;
-    const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
-    if (written === undefined) {
-      if (isDiskFull(this.#lastError)) this.#makeRoom();
-      this.#scheduleRetry();
-      return false;
+    while (this.#pending.length > 0) {
+      const batch = this.#pending.slice(0, this.#transactionSize());
+      const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
+      if (written === undefined) {
+        this.#diskIsFull = isDiskFull(this.#lastError);
+        if (this.#diskIsFull) this.#makeRoom();
+        this.#scheduleRetry();
+        return false;
+      }
+      this.#pending = this.#pending.slice(batch.length);
+      this.#retryMillis = FIRST_RETRY_MILLIS;
+      this.#recent.add(written);
+      this.#afterWrite(batch.length, written.length);
     }
-    this.#pending = [];
-    this.#retryMillis = FIRST_RETRY_MILLIS;
-    this.#afterWrite(batch.length, written);
+    this.#diskIsFull = false;
     return true;
+  }
+
+  /** How many of the pending ones are written at once. */
+  #transactionSize(): number {
+    if (this.#diskIsFull) return FEW_ROWS;
+    let text = 0;
+    const size = this.#pending.findIndex(({ detectionJson, recordJson }) => {
+      text += detectionJson.length + recordJson.length;
+      return text > TRANSACTION_TEXT;
+    });
+    return size === -1 ? this.#pending.length : Math.max(1, size);
   }
 
   /** Where an exporter stands. A new one starts at the end: it does not get what was stored before it was configured. */
@@ -197,8 +223,8 @@ export class Store {
   }
 
   /**
-   * Everything up to `seq` is delivered, but for what the receiver refused: that is parked, in the same transaction. Throws if the disk fails; the
-   * exporter then delivers again what it has delivered already.
+   * Everything up to `seq` is delivered, but for what the receiver refused: that is parked, in the same transaction. It survives kill -9 at once, a power cut
+   * from the next detection on. Throws if the disk fails; the exporter then delivers again what it has delivered already.
    */
   advance(exporter: string, seq: number, refused: readonly Refused[] = []): void {
     const advance = () => this.#advance.run(exporter, seq);
@@ -206,7 +232,7 @@ export class Store {
       for (const { item, reason } of refused) this.deadLetters.add(exporter, item, reason, this.#now());
       advance();
     };
-    this.#insist(() => (refused.length === 0 ? advance() : this.#transaction(both)));
+    this.#insist(() => this.#unsynced(() => (refused.length === 0 ? advance() : this.#transaction(both))));
     this.#cursors.set(exporter, seq);
     if (this.#reserveSpent) this.#makeRoom();
   }
@@ -236,13 +262,17 @@ export class Store {
   read(seq: number, count: number, bytes: number): StoredDetection[] {
     const items: StoredDetection[] = [];
     let size = 0;
-    for (const row of this.#readAfter.iterate(seq, count) as Iterable<unknown>) {
-      const item = new StoredDetection(row as DetectionRow, this.#origins);
+    for (const item of this.#recent.after(seq, count) ?? this.#onDisk(seq, count)) {
       size += item.bytes;
       if (items.length > 0 && size > bytes) break;
       items.push(item);
     }
     return items;
+  }
+
+  *#onDisk(seq: number, count: number): Generator<StoredDetection> {
+    for (const row of this.#readAfter.iterate(seq, count) as Iterable<unknown>)
+      yield new StoredDetection(row as DetectionRow, this.#origins);
   }
 
   /** Detections for a reader, newest first; one that went through several chains as the first of them made it. */
@@ -276,6 +306,7 @@ export class Store {
     this.#nextRetention = this.#now() + MILLIS_BETWEEN_RETENTION;
     const removed = this.#attempt('retention', () => this.#retention.run(this.#cursors, this.#lastSeq, this.#now()));
     if (removed === undefined) return;
+    this.#recent.removedBefore(this.#retention.oldestSeq());
     this.#metrics?.storeRecords.inc({ outcome: 'expired' }, removed.rows);
     for (const [exporter, count] of removed.undelivered) {
       this.#metrics?.exporterRecords.inc({ exporter, outcome: 'expired' }, count);
@@ -305,15 +336,15 @@ export class Store {
     this.#database.close();
   }
 
-  #insertAll(batch: readonly Pending[]): number {
-    let written = 0;
+  #insertAll(batch: readonly Pending[]): StoredDetection[] {
+    const written: StoredDetection[] = [];
     const storedAt = this.#now();
     for (const { chain, detection, record, detectionJson, recordJson } of batch) {
       const resource = this.#origins.resourceId(record.resource);
       const scope = this.#origins.scopeId(record.instrumentationScope);
-      const { uuid, time, rule, priority, source } = detection;
+      const { uuid: uid, time, rule, priority, source } = detection;
       const result = this.#insert.run(
-        uuid,
+        uid,
         time,
         storedAt,
         rule,
@@ -327,7 +358,8 @@ export class Store {
       );
       if (Number(result.changes) === 0) continue;
       this.#lastSeq = Number(result.lastInsertRowid);
-      written++;
+      const row = { seq: this.#lastSeq, uid, detection: detectionJson, record: recordJson, resource, scope, chain };
+      written.push(new StoredDetection(row, this.#origins, { detection, record }));
     }
     return written;
   }
@@ -348,6 +380,19 @@ export class Store {
       listener(this.#lastSeq);
     } catch (error) {
       this.#logger.error({ err: error }, 'a listener of the store failed');
+    }
+  }
+
+  /**
+   * Without waiting for the disk, which takes longer than delivering a batch. What a power cut may take back is that something was delivered, with what was
+   * parked meanwhile: it is delivered again.
+   */
+  #unsynced<T>(work: () => T): T {
+    this.#database.exec('PRAGMA synchronous = NORMAL');
+    try {
+      return work();
+    } finally {
+      this.#database.exec('PRAGMA synchronous = FULL');
     }
   }
 
@@ -385,6 +430,7 @@ export class Store {
     const removed = this.#attempt('retention', () => {
       this.#useReserve();
       const rows = this.#retention.makeRoom(this.#cursors, this.#lastSeq);
+      this.#recent.removedBefore(this.#retention.oldestSeq());
       this.#reserveSpent = false;
       this.#reserve.take();
       return rows;

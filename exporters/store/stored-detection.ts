@@ -23,9 +23,16 @@ export class StoredDetection {
   #detection: Detection | undefined;
   #record: ReadableLogRecord | undefined;
 
-  constructor(row: DetectionRow, origins: Origins) {
+  /** @param made what the texts say, where it is still at hand */
+  constructor(
+    row: DetectionRow,
+    origins: Origins,
+    made?: { readonly detection: Detection; readonly record: ReadableLogRecord },
+  ) {
     this.row = row;
     this.#origins = origins;
+    this.#detection = made?.detection;
+    this.#record = made?.record;
   }
 
   get seq(): number {
@@ -44,6 +51,11 @@ export class StoredDetection {
   /** About what the record takes on the wire. */
   get bytes(): number {
     return this.row.record.length;
+  }
+
+  /** Of both texts. */
+  get textLength(): number {
+    return this.row.detection.length + this.row.record.length;
   }
 
   get detection(): Detection {

@@ -12,6 +12,7 @@ import pino from 'pino';
 import type { CollectorStats, RuleStats } from '../../collector/telemetry/collector-stats.ts';
 import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts';
 import { createPrometheusExporter } from '../../exporters/prometheus/index.ts';
+import { NO_INCIDENTS } from '../fixtures/incidents.ts';
 
 const STATS: CollectorStats = {
   events: {},
@@ -40,6 +41,7 @@ before(async () => {
     metrics,
     logger: pino({ level: 'silent' }),
     ready: () => ({ ready: true, parts: {} }),
+    incidents: NO_INCIDENTS,
   } as never);
   await exporter.start();
   port = exporter.address!.port;

@@ -33,6 +33,25 @@ describe('JSON that keeps large integers', () => {
     };
     assert.deepEqual(parseExact(stringifyExact(value)), value);
   });
+
+  it('is not misled by text that looks like a large integer, by order, or by what only nearly is one', () => {
+    const large = 1_795_000_000_123_456_789n;
+    for (const value of [
+      { a: `:${large},`, b: large },
+      { a: large, b: `[${large + 1n}]` },
+      { 2: large, 1: large + 2n },
+      { a: 1e22, b: large, c: 1e300 },
+      { a: [[large], { b: [large, -large] }] },
+      { a: '":1234567890123456789,"', '"b":12345678901234567890,': large },
+      [large, 2n ** 64n, -(2n ** 63n)],
+    ])
+      assert.deepEqual(parseExact(stringifyExact(value)), value);
+  });
+
+  it('writes what JSON writes', () => {
+    for (const value of [{}, [], { a: undefined, b: [undefined, Number.NaN] }, 'x\ud800"', null, { a: { b: {} } }, -0])
+      assert.equal(stringifyExact(value), JSON.stringify(value));
+  });
 });
 
 describe('time', () => {

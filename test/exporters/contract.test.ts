@@ -32,6 +32,7 @@ function context(id: string, signals: ExporterContext['signals']): ExporterConte
     metrics,
     resource: resourceFromAttributes({}),
     ready: () => ({ ready: true, parts: {} }),
+    incidents: store.incidents.of(id),
   };
 }
 

@@ -3,6 +3,7 @@ import { it } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { createMetrics } from '../../collector/telemetry/metrics.ts';
 import { createPrometheusExporter, prometheusConfigSchema } from '../../exporters/prometheus/index.ts';
+import { NO_INCIDENTS } from '../fixtures/incidents.ts';
 import { memoryLogger } from '../fixtures/pipeline.ts';
 
 function arrange(config: object = { port: 0 }) {
@@ -15,6 +16,7 @@ function arrange(config: object = { port: 0 }) {
     metrics,
     resource: resourceFromAttributes({}),
     ready: () => ({ ready: state.ready, parts: { store: state.ready ? 'ok' : 'failing' } }),
+    incidents: NO_INCIDENTS,
   };
   return { exporter: createPrometheusExporter(prometheusConfigSchema.parse(config), context), metrics, state };
 }

@@ -10,6 +10,7 @@ import { createMetrics } from '../../collector/telemetry/metrics.ts';
 import { createStdoutExporter, stdoutConfigSchema } from '../../exporters/stdout/index.ts';
 import type { StoredDetection } from '../../exporters/store/index.ts';
 import { detection } from '../fixtures/detections.ts';
+import { NO_INCIDENTS } from '../fixtures/incidents.ts';
 import { memoryLogger, metricValue } from '../fixtures/pipeline.ts';
 
 async function arrange(config: object, isTTY: boolean, environment: Record<string, string> = {}) {
@@ -31,6 +32,7 @@ async function arrange(config: object, isTTY: boolean, environment: Record<strin
     metrics,
     resource: resourceFromAttributes({}),
     ready: () => ({ ready: true, parts: {} }),
+    incidents: NO_INCIDENTS,
   };
   const exporter = createStdoutExporter(stdoutConfigSchema.parse(config), context, { stream, environment });
   await exporter.start();

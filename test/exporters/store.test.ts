@@ -36,18 +36,40 @@ function arrange(test: TestContext, config: Partial<StoreConfig> = {}) {
 const stored = (store: Store) => new Promise<void>((resolve) => store.onStored(() => resolve()));
 
 it('gives back detection and record as they were, large integers and nanoseconds included', async (test) => {
-  const { store, emit } = arrange(test);
+  const { store, emit, path } = arrange(test);
   const one = detection(1, {
     output_fields: { 'evt.time': 1_795_000_000_123_456_790n, big: 2n ** 63n, 'fd.name': null },
   });
   emit(one);
   await stored(store);
-  const [item] = store.read(0, 10, 1e6);
-  assert.deepEqual(item!.detection, one);
-  assert.deepEqual(item!.record.hrTime, [1_795_000_000, 123_456_790]);
-  assert.equal(item!.record.eventName, 'shikra.detection');
-  assert.equal(item!.record.resource.attributes['service.name'], 'shikra');
-  assert.equal(item!.record.attributes['log.record.uid'], one.uuid);
+  // As an exporter gets it that keeps up, and as one does that comes later.
+  for (const each of [store, arrange(test, { path }).store]) {
+    const [item] = each.read(0, 10, 1e6);
+    assert.deepEqual(item!.detection, one);
+    assert.deepEqual(item!.record.hrTime, [1_795_000_000, 123_456_790]);
+    assert.equal(item!.record.eventName, 'shikra.detection');
+    assert.equal(item!.record.resource.attributes['service.name'], 'shikra');
+    assert.equal(item!.record.attributes['log.record.uid'], one.uuid);
+  }
+});
+
+it('reads the same whether what was stored last is still at hand or only the disk has it', async (test) => {
+  const { store, emit, path } = arrange(test);
+  const output = 'x'.repeat(50_000); // so that only the last hundred are at hand
+  emit(...detections(300).map((one) => ({ ...one, output })));
+  store.flush();
+  const other = arrange(test, { path }).store;
+  for (const after of [0, 1, 150, 250, 298, 299, 300]) {
+    const [here, there] = [store, other].map((each) => each.read(after, 40, 1e9));
+    assert.deepEqual(
+      here!.map(({ seq, uid }) => [seq, uid]),
+      there!.map(({ seq, uid }) => [seq, uid]),
+    );
+    assert.deepEqual(
+      here!.map(({ record }) => record.attributes),
+      there!.map(({ record }) => record.attributes),
+    );
+  }
 });
 
 it('gives every record of one resource the same resource object', async (test) => {
@@ -258,7 +280,7 @@ it('says what is wrong with a file that it cannot use', (test) => {
   database.exec('PRAGMA user_version = 99');
   database.close();
   assert.throws(() => arrange(test, { path: later }), {
-    message: `the detection store cannot be used: ${later}: its schema is of version 99, this program knows up to 2`,
+    message: `the detection store cannot be used: ${later}: its schema is of version 99, this program knows up to 3`,
   });
 });
 
