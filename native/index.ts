@@ -172,7 +172,7 @@ export class Probe {
   rings: readonly ArrayBuffer[] = [];
   /**
    * For each ring: position read up to (set by the reader), position up to which records are complete (set by advance). Behind them the time of the
-   * kernel's clock up to which these are all records there are: what is newer may follow on one that is not among them.
+   * kernel's clock up to which these are all records there are: what is newer may follow on one that is not among them. Behind it for each ring the bytes in use.
    */
   positions = new Float64Array(0);
   readonly #probe: OpenProbe;
@@ -202,7 +202,7 @@ export class Probe {
       throw explain(error as Error);
     }
     this.rings = addon().rings(this.#probe);
-    this.positions = new Float64Array(2 * this.rings.length + 1);
+    this.positions = new Float64Array(3 * this.rings.length + 1);
   }
 
   /**
@@ -229,7 +229,7 @@ export class Probe {
     }
   }
 
-  /** Gives back what was read and brings `positions` up to date. @returns true if records wait */
+  /** Gives back what was read and brings `positions` up to date, by a sixteenth of each ring at most. @returns true if records wait */
   advance(): boolean {
     return addon().advance(this.#probe, this.positions);
   }

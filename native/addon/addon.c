@@ -314,7 +314,8 @@ static napi_value js_detach(napi_env env, napi_callback_info info)
 
 /*
  * advance(probe, positions: Float64Array): gives back what was read and says how far complete records reach now.
- * positions holds, for each ring, the position read up to (in) and the position complete up to (out), and behind them the time up to which that is all.
+ * positions holds, for each ring, the position read up to (in) and the position complete up to (out), behind them the time up to which that is all, then
+ * for each ring the bytes in use.
  */
 static napi_value js_advance(napi_env env, napi_callback_info info)
 {
@@ -329,8 +330,8 @@ static napi_value js_advance(napi_env env, napi_callback_info info)
 	if (!handle)
 		return NULL;
 	if (napi_get_typedarray_info(env, arguments[1], &type, &length, (void **)&positions, NULL, NULL) != napi_ok || type != napi_float64_array ||
-	    length != 2 * probe_rings(handle->probe)->count + 1)
-		return throw_misuse(env, "advance: expected two positions for each ring, and one more");
+	    length != 3 * probe_rings(handle->probe)->count + 1)
+		return throw_misuse(env, "advance: expected three numbers for each ring, and one more");
 	CHECK(env, napi_get_boolean(env, rings_advance(probe_rings(handle->probe), positions), &result));
 	return result;
 }

@@ -16,6 +16,11 @@
 #define WAKEUP_PART 8
 #define LOOK_PART 256
 #define HEADROOM_PART 4
+/* How many parts a ring is handed out in. */
+#define PARTS 16
+#define LINE_BYTES 64
+/* As many as an ordinary open has. */
+#define LINES_FETCHED 4
 
 void rings_init(struct rings *rings)
 {
@@ -152,20 +157,43 @@ void rings_unwatch(struct rings *rings)
 	rings->thread_runs = false;
 }
 
-/* Follows the headers of finished records; one under construction has its busy bit set and ends the walk. */
+/*
+ * Another processor wrote the record: each of its lines takes as long to come as a record takes to be looked at. Asked for here, they come side by side, and are
+ * there when JavaScript reads them. The first is being read anyway; what few records have, more lines than these, is not waited for.
+ */
+static void fetch(const struct ring *ring, unsigned long at)
+{
+	for (unsigned long line = at + LINE_BYTES; line < at + LINES_FETCHED * LINE_BYTES; line += LINE_BYTES)
+		__builtin_prefetch(ring->data + (line & (ring->bytes - 1)), 0, 2);
+}
+
+/* Follows the headers of finished records, for a part of the ring; one under construction has its busy bit set and ends the walk. */
 static unsigned long complete_position(struct ring *ring, unsigned long produced)
 {
 	unsigned long at = ring->complete;
+	unsigned long end = at + ring->bytes / PARTS;
 
-	while (at < produced) {
+	while (at < produced && at < end) {
 		uint32_t header = __atomic_load_n((uint32_t *)(ring->data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE);
 
 		if (header & BPF_RINGBUF_BUSY_BIT)
 			break;
+		fetch(ring, at);
 		at += ((header & ~BPF_RINGBUF_DISCARD_BIT) + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
 	}
 	ring->complete = at;
 	return at;
+}
+
+/* The time of the record there, if it is finished: the walk ended before it. Else all that is older is before it (see rings_advance). */
+static double time_of_next(const struct ring *ring, unsigned long produced, double otherwise)
+{
+	unsigned long at = ring->complete;
+	const struct event_header *header = (void *)(ring->data + ((at + BPF_RINGBUF_HDR_SZ) & (ring->bytes - 1)));
+
+	if (at >= produced || __atomic_load_n((uint32_t *)(ring->data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE) & BPF_RINGBUF_BUSY_BIT)
+		return otherwise;
+	return header->time_ns < otherwise ? header->time_ns : otherwise;
 }
 
 static double boot_time_ns(void)
@@ -179,6 +207,8 @@ static double boot_time_ns(void)
 bool rings_advance(struct rings *rings, double *positions)
 {
 	unsigned long produced[RINGS_MAX];
+	double *until = &positions[2 * rings->count];
+	double *used = until + 1;
 	bool waiting = false;
 
 	atomic_store(&rings->notified, false);
@@ -186,7 +216,7 @@ bool rings_advance(struct rings *rings, double *positions)
 	 * The time first: what is older and is told has been written by now, whichever ring it is in. What is newer may follow on something that is not
 	 * seen yet, in a ring that was looked at before: its time has not come.
 	 */
-	positions[2 * rings->count] = boot_time_ns();
+	*until = boot_time_ns();
 	for (uint32_t i = 0; i < rings->count; i++)
 		produced[i] = produced_of(&rings->all[i]);
 	for (uint32_t i = 0; i < rings->count; i++) {
@@ -196,7 +226,9 @@ bool rings_advance(struct rings *rings, double *positions)
 		/* never past what was handed out: JavaScript is not trusted with the kernel's cursor */
 		if (consumed <= ring->complete && consumed >= *ring->consumer)
 			__atomic_store_n(ring->consumer, consumed, __ATOMIC_RELEASE);
+		used[i] = produced[i] - *ring->consumer;
 		positions[2 * i + 1] = complete_position(ring, produced[i]);
+		*until = time_of_next(ring, produced[i], *until);
 		waiting |= positions[2 * i + 1] != positions[2 * i];
 	}
 	return waiting;

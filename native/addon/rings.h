@@ -52,8 +52,9 @@ bool rings_watch(struct rings *rings, rings_notify notify, void *context);
 /* Ends the thread, if one runs. */
 void rings_unwatch(struct rings *rings);
 /*
- * Gives back what was read, says how far complete records reach: (read, complete) for each ring, and behind them the time (CLOCK_BOOTTIME, in
- * nanoseconds) up to which these records are all there are. True if any ring has records.
+ * Gives back what was read, says how far complete records reach, by a part of the ring at most: what is given back in parts is there for others sooner, and a
+ * part fits into a processor's cache. (read, complete) for each ring; behind them the time (CLOCK_BOOTTIME, in nanoseconds) up to which these records are all
+ * there are; behind it for each ring the bytes in use. True if any ring has records.
  */
 bool rings_advance(struct rings *rings, double *positions);
 /* What is in the rings and was not given back, records that a program still writes included: a processor can be taken from it at any point. */

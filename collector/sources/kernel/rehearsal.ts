@@ -21,7 +21,7 @@ export function* rehearse(caller: Process, timeNs: number, take: Take): Generato
     writeOpen(Buffer.from(ring, i * (RECORD_BYTES + RING_HEADER_BYTES)), caller, timeNs + i, i);
   const reader = new RingReader([ring]);
   for (let round = 0; round < ROUNDS; round++) {
-    const positions = new Float64Array([0, records * (RECORD_BYTES + RING_HEADER_BYTES)]);
+    const positions = new Float64Array([0, records * (RECORD_BYTES + RING_HEADER_BYTES), Number.MAX_SAFE_INTEGER]);
     while (positions[0] !== positions[1]) {
       let left = STEP_EVENTS;
       reader.read(positions, (memory, at) => take(memory, at) && --left > 0);

@@ -173,9 +173,12 @@ export class KernelSource {
   drain(): boolean {
     this.#paused = false;
     if (!this.#probe.advance()) return false;
-    this.#notePeaks();
-    this.#reader.read(this.#probe.positions, this.#takeRecord);
-    this.#probe.advance();
+    // By parts, each of which is given back at once: a flood meanwhile finds room.
+    let left = this.#notePeaks();
+    do {
+      left -= this.#handedOut();
+      this.#reader.read(this.#probe.positions, this.#takeRecord);
+    } while (this.#probe.advance() && left > 0 && !this.#paused);
     return this.waitingBytes > this.#ringBytes.calls / WORTH_A_TURN;
   }
 
@@ -190,11 +193,24 @@ export class KernelSource {
     while (this.waitingBytes > 0);
   }
 
-  #notePeaks(): void {
-    const { positions } = this.#probe;
-    for (let i = 0; i < this.#peaks.length; i++) {
-      this.#peaks[i] = Math.max(this.#peaks[i]!, positions[2 * i + 1]! - positions[2 * i]!);
+  /** @returns the bytes in use, of all rings */
+  #notePeaks(): number {
+    const { positions, rings } = this.#probe;
+    let sum = 0;
+    for (let i = 0; i < rings.length; i++) {
+      const used = positions[2 * rings.length + 1 + i]!;
+      if (used > this.#peaks[i]!) this.#peaks[i] = used;
+      sum += used;
     }
+    return sum;
+  }
+
+  /** Bytes that {@link Probe.advance} says are there to be read. */
+  #handedOut(): number {
+    const { positions, rings } = this.#probe;
+    let sum = 0;
+    for (let i = 0; i < rings.length; i++) sum += positions[2 * i + 1]! - positions[2 * i]!;
+    return sum;
   }
 
   /** What drain() left in the rings, and what the kernel is still writing into them. */
