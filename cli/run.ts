@@ -24,11 +24,13 @@ async function start(configFile: string | undefined, thread: CollectorThread) {
   const { config, warnings } = readConfig(configFile);
   for (const warning of warnings) console.error(`shikra: warning: ${formatProblem(warning)}`);
 
+  const { takeFirstSteps } = await import('../collector/first-steps.ts');
+  const firstSteps = await takeFirstSteps(config, thread);
   const { startAgent } = await import('../collector/agent.ts');
   const stopped = whenStopped();
   const agent = await startAgent(config, {
     version: version(),
-    thread,
+    firstSteps,
     readConfig: () => readConfig(configFile),
     onReady: () => welcome(config),
   });

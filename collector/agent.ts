@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreLock } from '../exporters/store/lock.ts';
+import type { StoreLock } from '../exporters/store/lock.ts';
 import { AuditPart, type PreparedAudit } from './audit-part.ts';
 import { components } from './components.ts';
 import type { Config } from './config/config.ts';
@@ -9,13 +9,13 @@ import { ConfigReload } from './config-reload.ts';
 import { ContainerEngines } from './containers/engines.ts';
 import { CanaryWatch } from './engine/canary-watch.ts';
 import { FileWatch } from './engine/file-watch.ts';
-import { CollectorThread } from './engine/thread.ts';
+import type { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
+import { type FirstSteps, takeFirstSteps } from './first-steps.ts';
 import { NetworkReceivers } from './network-receivers.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
 import { ReceiversInUse } from './receivers-in-use.ts';
 import { RuleReloads } from './rule-reloads.ts';
-import { checkRequirements } from './sources/kernel/requirements.ts';
 import { createLogger, type Logger, routeDiagnostics } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
@@ -30,8 +30,8 @@ const STOP_MILLIS = 3000;
 
 export interface AgentOptions {
   readonly version: string;
-  /** A thread made earlier, which has loaded its code meanwhile. It is this agent's from now on. */
-  readonly thread?: CollectorThread;
+  /** Taken earlier, for this configuration. What they opened is this agent's from now on. */
+  readonly firstSteps?: FirstSteps;
   /** Reads the configuration anew, where it came from a file: the file is then watched. @throws ShikraError */
   readonly readConfig?: () => LoadedConfig;
   /** Called once: the probe is attached, and every exporter runs. */
@@ -52,25 +52,16 @@ export interface Agent {
  * @throws ShikraError if the rules, the probe, the store or an exporter cannot start; nothing is left attached then
  */
 export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
-  const receivers = new ReceiversInUse(config);
-  if (receivers.kernel !== undefined) checkRequirements(); // before a store is made or a port is taken
+  const { receivers, thread, watch, lock } = options.firstSteps ?? (await takeFirstSteps(config));
   const logger = createLogger({ level: config.service.telemetry.logs.level });
   routeDiagnostics(logger);
   const metrics = createMetrics({ version: options.version });
-  const thread = receivers.kernel === undefined ? undefined : (options.thread ?? new CollectorThread());
-  if (thread === undefined) await options.thread?.terminate();
   const resource = createResource({ version: options.version });
   const audit = new AuditPart(metrics);
-  const watch = new FileWatch(receivers.watchedPaths(), 'rules');
-  let lock: StoreLock | undefined;
   let pipeline: Pipeline | undefined;
   let agent: RunningAgent | undefined;
   const canaries = new CanaryWatch({ metrics, logger, emit: (detection) => void pipeline?.emit(detection) });
   try {
-    lock = StoreLock.take(config.service.store.path);
-    await watch.start(); // before the rules are read: a change meanwhile is one
-    // It loads rules and probe while the pipeline is made; what it says meanwhile waits for the first listener.
-    if (receivers.kernel !== undefined) thread?.begin(receivers.collectorOptions(receivers.kernel));
     const preparing = audit.prepare(receivers);
     preparing.catch(() => {}); // awaited below, if nothing fails before
     const parts = {
@@ -98,7 +89,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     await audit.stopOther(undefined);
     await thread?.terminate();
     await pipeline?.shutdown(0);
-    lock?.release();
+    lock.release();
     throw error;
   }
 }
