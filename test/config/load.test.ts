@@ -41,6 +41,8 @@ test('the defaults are kernel -> drop_rate, enrichment, priority -> stdout, and 
     cpus_per_ring: 1,
     process_table_entries: 65536,
     capture_env: [],
+    canary_interval: 5000,
+    program_statistics: false,
     containers: { hold: 500, ...DEFAULT_SOCKETS },
   });
   assert.deepEqual(config.service.store, { path: '/var/lib/shikra/shikra.db' });
