@@ -252,7 +252,7 @@ function storm(): void {
 function lost(): number {
   const { drops } = capture.source.stats();
   return drops
-    .filter((drop) => drop.class === 'process' && drop.reason === 'ring_full')
+    .filter(({ class: of, reason }) => of === 'process' && ['ring_full', 'cgroup_over_share'].includes(reason))
     .reduce((sum, { count }) => sum + count, 0);
 }
 
