@@ -19,8 +19,8 @@
 /* How many parts a ring is handed out in. */
 #define PARTS 16
 #define LINE_BYTES 64
-/* As many as an ordinary open has. */
-#define LINES_FETCHED 4
+/* As many as a processor waits for at a time. */
+#define LINES_AHEAD 16
 
 void rings_init(struct rings *rings)
 {
@@ -158,13 +158,14 @@ void rings_unwatch(struct rings *rings)
 }
 
 /*
- * Another processor wrote the record: each of its lines takes as long to come as a record takes to be looked at. Asked for here, they come side by side, and are
- * there when JavaScript reads them. The first is being read anyway; what few records have, more lines than these, is not waited for.
+ * Another processor wrote the records: each line of them takes as long to come as a record takes to be looked at. Asked for some lines ahead, they come side by
+ * side, and are there for the walk and for JavaScript.
  */
-static void fetch(const struct ring *ring, unsigned long at)
+static unsigned long fetch(const struct ring *ring, unsigned long from, unsigned long to)
 {
-	for (unsigned long line = at + LINE_BYTES; line < at + LINES_FETCHED * LINE_BYTES; line += LINE_BYTES)
-		__builtin_prefetch(ring->data + (line & (ring->bytes - 1)), 0, 2);
+	for (; from < to; from += LINE_BYTES)
+		__builtin_prefetch(ring->data + (from & (ring->bytes - 1)), 0, 2);
+	return from;
 }
 
 /* Follows the headers of finished records, for a part of the ring; one under construction has its busy bit set and ends the walk. */
@@ -172,13 +173,16 @@ static unsigned long complete_position(struct ring *ring, unsigned long produced
 {
 	unsigned long at = ring->complete;
 	unsigned long end = at + ring->bytes / PARTS;
+	unsigned long fetched = at;
 
 	while (at < produced && at < end) {
+		unsigned long ahead = at + LINES_AHEAD * LINE_BYTES;
+
+		fetched = fetch(ring, fetched, ahead < produced ? ahead : produced);
 		uint32_t header = __atomic_load_n((uint32_t *)(ring->data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE);
 
 		if (header & BPF_RINGBUF_BUSY_BIT)
 			break;
-		fetch(ring, at);
 		at += ((header & ~BPF_RINGBUF_DISCARD_BIT) + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
 	}
 	ring->complete = at;
