@@ -14,7 +14,8 @@ import { runMiner } from './scenes.ts';
 /** What Prometheus says of its own scrapes. */
 const OF_SCRAPES = /^(up|scrape_.*|target_info|otel_scope_info)$/;
 /** They have no series before something happens that does not happen here. */
-const RARE = /^shikra_(k8s_audit|receiver_records|rule_keys|container_lookups|container_engines|exporter_(open_)?incidents)/;
+const RARE =
+  /^shikra_(k8s_audit|receiver_records|rule_keys|container_lookups|container_engines|exporter_(open_)?incidents)/;
 const NAMES = Object.values(METRIC_TABLE)
   .map(({ name }) => name)
   .filter((name) => !RARE.test(name));
