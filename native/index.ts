@@ -24,7 +24,6 @@ interface Addon {
   want(probe: OpenProbe, interests: Uint8Array, wantsCalls: boolean): void;
   detach(probe: OpenProbe): void;
   advance(probe: OpenProbe, positions: Float64Array): boolean;
-  trim(): void;
   waitingBytes(probe: OpenProbe): number;
   drops(probe: OpenProbe): Float64Array;
   refusals(probe: OpenProbe): Float64Array;
@@ -157,11 +156,6 @@ export function probeSelfTest(): ProgramTest[] {
 /** The tracing programs that are loaded on this machine, by whoever. Without CAP_SYS_ADMIN the kernel names none. */
 export function runningPrograms(): RunningProgram[] {
   return addon().running();
-}
-
-/** Gives the memory of this process that was freed, and that the C library keeps for later, back to the kernel. Some milliseconds. */
-export function trimMemory(): void {
-  addon().trim();
 }
 
 /** Nanoseconds to add to a kernel time (CLOCK_BOOTTIME) to get wall clock. */

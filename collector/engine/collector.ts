@@ -198,7 +198,6 @@ export class Collector {
     this.#begun = true;
     this.#planTurn();
     this.#ticker = setInterval(() => this.#tick(), TICK_MILLIS);
-    setTimeout(() => this.#source.trim(), TICK_MILLIS).unref();
     this.#send({
       type: 'ready',
       rules: this.#ruleNames(),

@@ -7,7 +7,6 @@
 #include "js.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -313,15 +312,6 @@ static napi_value js_detach(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
-/* trim(): gives back to the kernel what is free in this process's heap, wherever it lies in it. */
-static napi_value js_trim(napi_env env, napi_callback_info info)
-{
-	(void)env;
-	(void)info;
-	malloc_trim(0);
-	return NULL;
-}
-
 /*
  * advance(probe, positions: Float64Array): gives back what was read and says how far complete records reach now.
  * positions holds, for each ring, the position read up to (in) and the position complete up to (out), behind them the time up to which that is all, then
@@ -486,7 +476,7 @@ static napi_value js_test(napi_env env, napi_callback_info info)
 NAPI_MODULE_INIT()
 {
 	static const struct { const char *name; napi_callback function; } functions[] = {
-		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance }, { "trim", js_trim },
+		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
 		{ "waitingBytes", js_waiting_bytes },
 		{ "drops", js_drops }, { "refusals", js_refusals }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
 		{ "provoke", js_provoke }, { "reap", js_reap }, { "interests", js_interests }, { "programs", js_programs }, { "mend", js_mend },

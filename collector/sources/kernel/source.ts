@@ -1,4 +1,4 @@
-import { type Probe, trimMemory } from '../../../native/index.ts';
+import type { Probe } from '../../../native/index.ts';
 import { type ContainerRequest, ContainerTable } from '../../event/container-table.ts';
 import { NameFile } from '../../event/name-file.ts';
 import {
@@ -216,11 +216,6 @@ export class KernelSource {
   /** What drain() left in the rings, and what the kernel is still writing into them. */
   get waitingBytes(): number {
     return this.#probe.waitingBytes;
-  }
-
-  /** Gives back the memory that a start needed and nothing does afterwards: the types of the kernel alone are ten megabytes, while the probe is loaded. */
-  trim(): void {
-    trimMemory();
   }
 
   /** Lets go of everything in the kernel. What was not drained is lost. */
