@@ -2,19 +2,10 @@ import { Agent } from 'node:https';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { Endpoint } from './endpoint.ts';
-import { serializeLogs } from './logs-serializer.ts';
 
 // The official exporters, loaded when they are used: @grpc/grpc-js alone costs some 15 MB of memory.
 
 export async function createLogsExporter(endpoint: Endpoint): Promise<LogRecordExporter> {
-  const exporter = await officialLogsExporter(endpoint);
-  const delegate = delegateOf(exporter);
-  if (delegate?._serializer !== undefined)
-    delegate._serializer = { ...delegate._serializer, serializeRequest: serializeLogs };
-  return exporter;
-}
-
-async function officialLogsExporter(endpoint: Endpoint): Promise<LogRecordExporter> {
   if (endpoint.protocol === 'grpc') {
     const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-grpc');
     return new OTLPLogExporter(await grpcOptions(endpoint));
@@ -75,7 +66,7 @@ interface PartialSuccess {
  * a test with a receiver that rejects records guards this against a new version.
  */
 export function onPartialSuccess(exporter: LogRecordExporter, tell: (count: number, reason: string) => void): void {
-  const delegate = delegateOf(exporter);
+  const { _delegate: delegate } = exporter as unknown as { _delegate?: { _responseHandler?: object } };
   if (delegate === undefined) return;
   delegate._responseHandler = {
     handleResponse(response: { partialSuccess?: PartialSuccess | null } | undefined) {
@@ -84,14 +75,4 @@ export function onPartialSuccess(exporter: LogRecordExporter, tell: (count: numb
       if (count > 0 || reason !== '') tell(count, reason);
     },
   };
-}
-
-/** What the official exporters are made of. Of another version it may look otherwise: then theirs is used as it is. */
-interface Delegate {
-  _responseHandler?: object;
-  _serializer?: { serializeRequest: typeof serializeLogs };
-}
-
-function delegateOf(exporter: LogRecordExporter): Delegate | undefined {
-  return (exporter as unknown as { _delegate?: Delegate })._delegate;
 }
