@@ -2,7 +2,6 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Detection } from '../../collector/detection/detection.ts';
 import { stringifyExact } from '../../collector/detection/json.ts';
-import { PRIORITIES } from '../../collector/detection/priority.ts';
 import { ShikraError } from '../../collector/errors.ts';
 import type { Logger } from '../../collector/telemetry/logger.ts';
 import type { Metrics } from '../../collector/telemetry/metrics.ts';
@@ -11,11 +10,12 @@ import { openDatabase } from './database.ts';
 import { DeadLetters, type Refused } from './dead-letters.ts';
 import { Incidents } from './incidents.ts';
 import { Origins } from './origins.ts';
-import { Recent } from './recent.ts';
+import { Reading, type StoreQuery } from './reading.ts';
 import { encodeRecord } from './record-codec.ts';
 import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
-import { type DetectionRow, StoredDetection } from './stored-detection.ts';
+import { StoredDetection } from './stored-detection.ts';
+import { type Pending, Waiting } from './waiting.ts';
 
 export interface StoreDeps {
   readonly logger: Logger;
@@ -24,38 +24,13 @@ export interface StoreDeps {
   readonly now?: () => number;
 }
 
-/** Which detections a reader wants, newest first. */
-export interface StoreQuery {
-  /** Only those before this sequence number: the last one of the page before. */
-  readonly before?: number;
-  readonly limit?: number;
-  readonly rule?: string;
-  readonly priority?: string;
-  readonly source?: string;
-  /** Only those whose detection, as JSON, has this text. */
-  readonly search?: string;
-}
-
-interface Pending {
-  readonly chain: string;
-  readonly detection: Detection;
-  readonly record: ReadableLogRecord;
-  readonly detectionJson: string;
-  readonly recordJson: string;
-}
-
 type StoredListener = (last: number) => void;
 
-const READ_COLUMNS = 'seq, uid, detection, record, resource, scope, chain';
 /** What a detection is stored under that is not said to have gone through other processors. */
 export const FIRST_CHAIN = 'logs';
 const DEFAULT_MAX_PENDING = 10_000;
 const FIRST_RETRY_MILLIS = 100;
 const LAST_RETRY_MILLIS = 5000;
-/** So much text is written in one transaction: the log must not outgrow what the reserve can bring into the file (reserve.ts). */
-const TRANSACTION_TEXT = 2 * 1024 * 1024;
-/** On a full disk there is room for a few again when some have gone. */
-const FEW_ROWS = 50;
 const ROWS_BETWEEN_RETENTION = 1000;
 const MILLIS_BETWEEN_RETENTION = 60_000;
 
@@ -80,12 +55,11 @@ export class Store {
   readonly #metrics: Metrics | undefined;
   readonly #now: () => number;
   readonly #insert: StatementSync;
-  readonly #readAfter: StatementSync;
   readonly #advance: StatementSync;
   readonly #listeners = new Set<StoredListener>();
   readonly #cursors = new Map<string, number>();
-  readonly #recent = new Recent();
-  #pending: Pending[] = [];
+  readonly #reading: Reading;
+  readonly #waiting = new Waiting();
   #immediate: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMillis = FIRST_RETRY_MILLIS;
@@ -115,9 +89,7 @@ export class Store {
         `INSERT INTO detections (uid, time, stored_at, rule, priority, source, detection, record, resource, scope, chain)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, chain) DO NOTHING`,
       );
-      this.#readAfter = this.#database.prepare(
-        `SELECT ${READ_COLUMNS} FROM detections WHERE seq > ? ORDER BY seq LIMIT ?`,
-      );
+      this.#reading = new Reading(this.#database, this.#origins);
       this.#advance = this.#database.prepare(
         'INSERT INTO cursors (exporter, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
       );
@@ -137,20 +109,23 @@ export class Store {
       this.#lose(1, 'the store is closed');
       return;
     }
-    this.#pending.push({
+    this.#waiting.add({
       chain,
       detection,
       record,
       detectionJson: stringifyExact(detection),
       recordJson: encodeRecord(record),
     });
-    if (this.#pending.length > (this.config.max_pending ?? DEFAULT_MAX_PENDING)) this.#loseLeastSevere();
+    if (this.#waiting.count > (this.config.max_pending ?? DEFAULT_MAX_PENDING)) {
+      this.#waiting.dropLeastSevere();
+      this.#lose(1, 'the disk fails and the memory for waiting detections is full');
+    }
     if (this.#retry === undefined) this.#immediate ??= setImmediate(() => this.flush());
   }
 
   /** Detections in memory that are not on disk yet. */
   get pending(): number {
-    return this.#pending.length;
+    return this.#waiting.count;
   }
 
   /** True while writing fails. */
@@ -177,8 +152,8 @@ export class Store {
     this.#immediate = undefined;
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    while (this.#pending.length > 0) {
-      const batch = this.#pending.slice(0, this.#transactionSize());
+    while (this.#waiting.count > 0) {
+      const batch = this.#waiting.next(this.#diskIsFull);
       const written = this.#attempt('write', () => this.#transaction(() => this.#insertAll(batch)));
       if (written === undefined) {
         this.#diskIsFull = isDiskFull(this.#lastError);
@@ -186,24 +161,13 @@ export class Store {
         this.#scheduleRetry();
         return false;
       }
-      this.#pending = this.#pending.slice(batch.length);
+      this.#waiting.written(batch.length);
       this.#retryMillis = FIRST_RETRY_MILLIS;
-      this.#recent.add(written);
+      this.#reading.added(written);
       this.#afterWrite(batch.length, written.length);
     }
     this.#diskIsFull = false;
     return true;
-  }
-
-  /** How many of the pending ones are written at once. */
-  #transactionSize(): number {
-    if (this.#diskIsFull) return FEW_ROWS;
-    let text = 0;
-    const size = this.#pending.findIndex(({ detectionJson, recordJson }) => {
-      text += detectionJson.length + recordJson.length;
-      return text > TRANSACTION_TEXT;
-    });
-    return size === -1 ? this.#pending.length : Math.max(1, size);
   }
 
   /** Where an exporter stands. A new one starts at the end: it does not get what was stored before it was configured. */
@@ -260,44 +224,12 @@ export class Store {
 
   /** The next detections after `seq`, oldest first: at least one if there is any, at most `count`, together at most `bytes`. */
   read(seq: number, count: number, bytes: number): StoredDetection[] {
-    const items: StoredDetection[] = [];
-    let size = 0;
-    for (const item of this.#recent.after(seq, count) ?? this.#onDisk(seq, count)) {
-      size += item.bytes;
-      if (items.length > 0 && size > bytes) break;
-      items.push(item);
-    }
-    return items;
-  }
-
-  *#onDisk(seq: number, count: number): Generator<StoredDetection> {
-    for (const row of this.#readAfter.iterate(seq, count) as Iterable<unknown>)
-      yield new StoredDetection(row as DetectionRow, this.#origins);
+    return this.#reading.next(seq, count, bytes);
   }
 
   /** Detections for a reader, newest first; one that went through several chains as the first of them made it. */
   query(query: StoreQuery = {}): StoredDetection[] {
-    const conditions = [
-      'NOT EXISTS (SELECT 1 FROM detections AS other WHERE other.uid = mine.uid AND other.seq < mine.seq)',
-    ];
-    const values: (string | number)[] = [];
-    const add = (condition: string, value: string | number | undefined) => {
-      if (value === undefined) return;
-      conditions.push(condition);
-      values.push(value);
-    };
-    add('seq < ?', query.before);
-    add('rule = ?', query.rule);
-    add('priority = ?', query.priority);
-    add('source = ?', query.source);
-    add('instr(detection, ?) > 0', query.search);
-    const where = conditions.join(' AND ');
-    const statement = this.#database.prepare(
-      `SELECT ${READ_COLUMNS} FROM detections AS mine WHERE ${where} ORDER BY seq DESC LIMIT ?`,
-    );
-    return statement
-      .all(...values, query.limit ?? 100)
-      .map((row) => new StoredDetection(row as unknown as DetectionRow, this.#origins));
+    return this.#reading.query(query);
   }
 
   /** Removes what is older or more than the configuration allows. Done by itself from time to time. */
@@ -306,7 +238,7 @@ export class Store {
     this.#nextRetention = this.#now() + MILLIS_BETWEEN_RETENTION;
     const removed = this.#attempt('retention', () => this.#retention.run(this.#cursors, this.#lastSeq, this.#now()));
     if (removed === undefined) return;
-    this.#recent.removedBefore(this.#retention.oldestSeq());
+    this.#reading.removedBefore(this.#retention.oldestSeq());
     this.#metrics?.storeRecords.inc({ outcome: 'expired' }, removed.rows);
     for (const [exporter, count] of removed.undelivered) {
       this.#metrics?.exporterRecords.inc({ exporter, outcome: 'expired' }, count);
@@ -330,8 +262,8 @@ export class Store {
     this.#closed = true;
     clearTimeout(this.#retry);
     clearImmediate(this.#immediate);
-    if (this.#pending.length > 0) this.#lose(this.#pending.length, 'the store closed while it could not write');
-    this.#pending = [];
+    if (this.#waiting.count > 0) this.#lose(this.#waiting.count, 'the store closed while it could not write');
+    this.#waiting.clear();
     this.#listeners.clear();
     this.#database.close();
   }
@@ -367,7 +299,7 @@ export class Store {
   #afterWrite(taken: number, written: number): void {
     this.#metrics?.storeRecords.inc({ outcome: 'written' }, written);
     this.#metrics?.storeRecords.inc({ outcome: 'duplicate' }, taken - written);
-    this.#metrics?.storePending.set(this.#pending.length);
+    this.#metrics?.storePending.set(this.#waiting.count);
     this.#retention.added(written);
     this.#metrics?.storeDetections.set(this.#retention.rows);
     this.#rowsSinceRetention += written;
@@ -417,7 +349,7 @@ export class Store {
       this.#lastError = error;
       this.#metrics?.storeErrors.inc({ operation });
       this.#logger.error(
-        { err: error, pending: this.#pending.length },
+        { err: error, pending: this.#waiting.count },
         `the store failed to ${operation === 'write' ? 'write; detections wait in memory' : 'remove old detections'}`,
       );
       return undefined;
@@ -430,7 +362,7 @@ export class Store {
     const removed = this.#attempt('retention', () => {
       this.#useReserve();
       const rows = this.#retention.makeRoom(this.#cursors, this.#lastSeq);
-      this.#recent.removedBefore(this.#retention.oldestSeq());
+      this.#reading.removedBefore(this.#retention.oldestSeq());
       this.#reserveSpent = false;
       this.#reserve.take();
       return rows;
@@ -457,20 +389,13 @@ export class Store {
   }
 
   #scheduleRetry(): void {
-    this.#metrics?.storePending.set(this.#pending.length);
+    this.#metrics?.storePending.set(this.#waiting.count);
     if (this.#closed) return;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.flush();
     }, this.#retryMillis);
     this.#retryMillis = Math.min(this.#retryMillis * 2, LAST_RETRY_MILLIS);
-  }
-
-  #loseLeastSevere(): void {
-    const ranks = this.#pending.map(({ detection }) => PRIORITIES.indexOf(detection.priority));
-    const least = Math.max(...ranks);
-    this.#pending.splice(ranks.indexOf(least), 1);
-    this.#lose(1, 'the disk fails and the memory for waiting detections is full');
   }
 
   #lose(count: number, why: string): void {

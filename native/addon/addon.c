@@ -361,11 +361,21 @@ static napi_value js_clock_offset(napi_env env, napi_callback_info info)
 	return value;
 }
 
+/* An array of so many numbers, and where they are to be written. */
+static napi_value float64_array(napi_env env, size_t length, double **values)
+{
+	napi_value buffer, array;
+
+	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)values, &buffer));
+	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
+	return array;
+}
+
 /* drops(probe) -> Float64Array: counts by CPU, reason and class, in this order. */
 static napi_value js_drops(napi_env env, napi_callback_info info)
 {
 	struct handle *handle;
-	napi_value argument, buffer, array;
+	napi_value argument, array;
 	size_t count = 1, length;
 	double *counts;
 
@@ -374,9 +384,9 @@ static napi_value js_drops(napi_env env, napi_callback_info info)
 	if (!handle)
 		return NULL;
 	length = probe_drops(handle->probe, NULL, 0);
-	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)&counts, &buffer));
-	probe_drops(handle->probe, counts, length);
-	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
+	array = float64_array(env, length, &counts);
+	if (array)
+		probe_drops(handle->probe, counts, length);
 	return array;
 }
 
@@ -385,18 +395,18 @@ static napi_value js_refusals(napi_env env, napi_callback_info info)
 {
 	double rows[REFUSED_CGROUPS_MAX * PROBE_REFUSAL_COLUMNS];
 	struct handle *handle;
-	napi_value argument, buffer, array;
+	napi_value argument, array;
 	size_t count = 1, length;
-	double *copy;
+	double *values;
 
 	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
 	handle = handle_of(env, argument);
 	if (!handle)
 		return NULL;
 	length = probe_refusals(handle->probe, rows, sizeof(rows) / sizeof(*rows));
-	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)&copy, &buffer));
-	memcpy(copy, rows, length * sizeof(double));
-	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
+	array = float64_array(env, length, &values);
+	if (array)
+		memcpy(values, rows, length * sizeof(double));
 	return array;
 }
 

@@ -12,6 +12,7 @@
  *
  * Who stays prints its pid, and at each SIGUSR1 opens /etc/hostname and lets a child execute /bin/true.
  */
+#define _GNU_SOURCE /* pipe2 */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,8 +65,13 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "wait")) {
 			if (read(0, &byte, 1) != 1) return 1;
 		} else if (!strncmp(argv[i], "leave=", 6)) {
+			int gone[2];
+
+			/* The parent's end is closed when it executes: from then on it is another program. */
+			if (pipe2(gone, O_CLOEXEC)) return 1;
 			if (fork()) return execl(argv[i] + 6, argv[i] + 6, "stay", NULL);
-			usleep(100000); /* it is to be gone by the time of what comes next */
+			close(gone[1]);
+			if (read(gone[0], &byte, 1)) return 1;
 		} else if (!strncmp(argv[i], "exec=", 5)) {
 			argv[i] += 5;
 			execv(argv[i], argv + i);

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { appendFileSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EXEC } from '../sources/k8s-audit/events.ts';
 import { Agent } from './agent.ts';
 import { Collector } from './collector.ts';
@@ -91,7 +90,10 @@ test('every query of every dashboard finds something', {
     const lines = await loki.lines('{service_name="shikra"}');
     return lines.length >= agent.detections.length;
   });
-  await sleep(3000);
+  await until('all of it to be scraped', async () => {
+    const [sum] = await prometheus.instant('sum(shikra_detections_total)');
+    return Number(sum?.values[0]?.[1] ?? 0) >= agent.detections.length;
+  });
 
   for (const [file, dashboard] of DASHBOARDS)
     await t.test(file, async (t) => {

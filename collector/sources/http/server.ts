@@ -167,7 +167,11 @@ export class HttpServer {
     return this.#slots.hold(async () => {
       const body = await readBody(request, route.maxBytes);
       if (!Buffer.isBuffer(body)) return refused(unreadable(route, body));
-      return route.take(body, { sender, contentType });
+      try {
+        return await route.take(body, { sender, contentType });
+      } catch (error) {
+        return refused({ status: 500, message: `${(error as Error).message}; send it again later` });
+      }
     });
   }
 

@@ -188,7 +188,7 @@ static long ring_run_overflown(char **argv)
 		atomic_store((_Atomic unsigned *)tail, *tail + 1);
 		if (syscall(SYS_io_uring_enter, fd, 1, 0, 0, NULL, 0) < 0) return -1;
 	}
-	usleep(100000);
+	while (!(atomic_load((_Atomic unsigned *)(submission + params.sq_off.flags)) & IORING_SQ_CQ_OVERFLOW)) usleep(1000);
 	atomic_store((_Atomic unsigned *)(completion + params.cq_off.head), answers);
 	syscall(SYS_io_uring_enter, fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
 	cqes = (struct io_uring_cqe *)(completion + params.cq_off.cqes);
