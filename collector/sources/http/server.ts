@@ -41,7 +41,7 @@ export interface Route {
   take(body: Buffer, request: { readonly sender: string; readonly contentType: string }): Promise<Reply>;
   /** How a refusal is said where that is not `{"error": ...}`. */
   refusal?(status: number, message: string, contentType: string): Reply;
-  /** A request was refused before its body was looked at. */
+  /** A request was refused before its body was looked at, or the work on it failed. */
   onRefused?(status: number, message: string, sender: string): void;
 }
 
