@@ -47,5 +47,6 @@ export interface DetectionReceiver {
 export function outcomeOfStatus(status: number): ReceiverOutcome {
   if (status === 401) return 'unauthorized';
   if (status === 413) return 'too_large';
+  if (status >= 500) return 'unavailable';
   return status === 400 ? 'malformed' : 'unsupported';
 }

@@ -60,7 +60,7 @@ export const METRIC_TABLE = {
   },
   receiverRecords: {
     name: 'shikra_receiver_records_total',
-    help: 'Alerts and log records that others sent to a receiver (falco_http, otlp), by outcome: accepted (stored); refused with a reason: unauthorized, unsupported (not what this receiver takes), malformed, too_large, invalid, unknown_priority, foreign (a log record that is no detection), unavailable (the store cannot write).',
+    help: 'Alerts and log records that others sent to a receiver (falco_http, otlp), by outcome: accepted (stored); refused with a reason: unauthorized, unsupported (not what this receiver takes), malformed, too_large, invalid, unknown_priority, foreign (a log record that is no detection), unavailable (the store cannot write, or the work failed).',
     type: 'counter',
     labels: ['receiver', 'outcome'],
   },
