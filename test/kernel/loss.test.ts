@@ -287,11 +287,11 @@ async function seen(family: Family): Promise<{ event: CapturedEvent; truth: Trut
 
 function told({ fields }: CapturedEvent): Truth & { container: unknown } {
   const text = (name: string) => String(fields[name]);
-  const self = { name: text('proc.name'), exepath: text('proc.exepath'), cmdline: text('proc.cmdline') };
+  const self = { name: text('proc.name'), exepath: text('proc.exepath'), cmdline: shown(text('proc.cmdline')) };
   const ancestors = [];
   for (let n = 1; ![undefined, String(INIT)].includes(fields[`proc.apid[${n}]`] as string | undefined); n++) {
     const [pid, name, exepath, cmdline] = ANCESTOR_FIELDS.map((field) => text(`${field}[${n}]`));
-    ancestors.push({ pid: pid!, name: name!, exepath: exepath!, cmdline: cmdline! });
+    ancestors.push({ pid: pid!, name: name!, exepath: exepath!, cmdline: shown(cmdline!) });
   }
   return { self, ancestors, container: fields['container.id'] };
 }
@@ -307,7 +307,12 @@ function processOf(pid: number): Told {
   const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
   const exepath = readlinkSync(`/proc/${pid}/exe`).replace(/^\/(memfd:.*) \(deleted\)$/, '$1');
   const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1, -1);
-  return { name, exepath, cmdline: [name, ...args].join(' ') };
+  return { name, exepath, cmdline: shown([name, ...args].join(' ')) };
+}
+
+/** Of a command line of more than 16 KiB an event has the beginning and the end; what started the tests may have such a one. */
+function shown(cmdline: string): string {
+  return cmdline.slice(0, 8192);
 }
 
 function ancestorsOf(pid: number): (Told & { pid: string })[] {
