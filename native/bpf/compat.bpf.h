@@ -27,6 +27,9 @@ enum bpf_map_type___new { BPF_MAP_TYPE_CGRP_STORAGE = 32 };
 #define LOAD(type, object, field) (bpf_core_enum_value_exists(enum bpf_map_type___new, BPF_MAP_TYPE_CGRP_STORAGE) ? \
 	((struct type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(struct type)))->field : BPF_CORE_READ((struct type *)(object), field))
 
+/* 8 bytes at any place of the kernel's memory, by a type that begins with as many; 0 where nothing can be read. */
+#define WORD(address) LOAD(qstr, address, hash_len)
+
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
 	if (bpf_core_field_exists(struct kernfs_node___new, __parent))

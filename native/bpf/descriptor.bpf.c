@@ -27,7 +27,6 @@ int BPF_PROG(collect_descriptor, struct pt_regs *regs, long result)
 	event->ino = 0;
 	event->dev = 0;
 	event->file_mode = 0;
-	event->kind = KIND_NONE;
 	__builtin_memset(&event->socket, 0, sizeof(event->socket));
 	string_none(&event->path);
 	string_none(&event->text);
@@ -45,13 +44,13 @@ int BPF_PROG(collect_descriptor, struct pt_regs *regs, long result)
 		event->file_mode = BPF_CORE_READ(inode, i_mode);
 		event->ino = BPF_CORE_READ(inode, i_ino);
 		event->dev = device_of(inode);
-		event->kind = kind_of_mode(event->file_mode);
-		if (event->kind == KIND_SOCKET) {
+		event->header.kind = kind_of_mode(event->file_mode);
+		if (event->header.kind == KIND_SOCKET) {
 			struct sock *sk = sock_of(file);
 
-			event->kind = kind_of_socket(sk);
+			event->header.kind = kind_of_socket(sk);
 			read_socket(&event->socket, sk);
-			if (event->kind == KIND_UNIX)
+			if (event->header.kind == KIND_UNIX)
 				append_unix_path(&record, &event->path, 0, sk);
 		} else {
 			append_file_path(&record, &event->path, 0, file);

@@ -249,7 +249,6 @@ struct str_ref {
 struct event_header {
 	__u64 time_ns;
 	__u64 start_time_ns; /* start of the thread group's leader: with pid it names the process for ever */
-	__u64 cgroup_id;
 	__s64 result;
 	__u32 pid; /* thread group, in the first pid namespace */
 	__u32 tid;
@@ -262,12 +261,14 @@ struct event_header {
 	__u8 unreadable;  /* strings that could not be read */
 	__u8 truncated;   /* strings that were cut */
 	__u16 size;       /* of the whole record, in bytes */
-	__u8 padding[4];
+	__u8 kind;        /* enum file_kind of the file that the call is about */
+	__u8 padding[3];
 };
 
 /* A process as it is: after an execution, or found running. */
 struct process_event {
 	struct event_header header;
+	__u64 cgroup_id;
 	__u64 parent_start_time_ns;
 	__u64 exe_ino;
 	__u64 exe_ctime_ns; /* wall clock */
@@ -322,10 +323,9 @@ struct open_event {
 	__u64 ino;
 	__u32 dev;
 	__u32 flags; /* the open's, O_* */
-	__u32 mode;  /* asked for */
 	__s32 directory_fd;
-	__u32 kind; /* enum file_kind of what was opened */
-	__u32 file_mode; /* of the inode: type and permissions */
+	__u16 mode;      /* asked for */
+	__u16 file_mode; /* of the inode: type and permissions */
 	struct str_ref path;      /* from the opened file, mounts crossed */
 	struct str_ref path_raw;  /* as the caller wrote it; the same bytes as path where the two are equal */
 	struct str_ref directory; /* what a relative path_raw starts from (or a chroot's root); empty if path says it */
@@ -367,9 +367,7 @@ struct descriptor_event {
 	__u32 dev;
 	__s32 fd;
 	__s32 fd2;
-	__u32 kind; /* enum file_kind */
 	__u32 file_mode;
-	__u32 padding;
 	struct socket_info socket;
 	struct str_ref path; /* the file's, or a unix socket's */
 	struct str_ref text; /* a further argument: the parameters of a kernel module */

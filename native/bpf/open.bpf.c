@@ -48,7 +48,6 @@ static __always_inline void no_file(struct open_event *event)
 {
 	event->ino = 0;
 	event->dev = 0;
-	event->kind = KIND_NONE;
 	event->file_mode = 0;
 	string_none(&event->path);
 	string_none(&event->directory);
@@ -64,32 +63,27 @@ static __always_inline bool opened_in(struct task_struct *task, struct dentry *d
 }
 
 /* What was opened, and its path. */
-static __always_inline void append_opened(struct record *record, struct open_event *event, struct file *file)
+static __always_inline void append_opened(struct record *record, struct open_event *event, struct file *file, struct vfsmount *mnt, struct dentry *dentry)
 {
 	struct inode *inode = LOAD(file, file, f_inode);
 	struct super_block *super = LOAD(inode, inode, i_sb);
 
 	event->file_mode = LOAD(inode, inode, i_mode);
-	event->kind = kind_of_mode(event->file_mode);
+	event->header.kind = kind_of_mode(event->file_mode);
 	event->ino = LOAD(inode, inode, i_ino);
 	event->dev = LOAD(super_block, super, s_dev);
 	event->flags |= LOAD(file, file, f_flags) & ~O_LARGEFILE;
-	append_walked(record, &event->path, 0, LOAD(file, file, f_path.mnt), LOAD(file, file, f_path.dentry), true);
 	/* Mostly a file is opened by its resolved path: then one string is both. */
-	if (event->path.length && same_string(record, &event->path, &event->path_raw)) {
-		record->offset = event->path.offset;
-		event->path = event->path_raw;
-	}
+	append_walked_or_same(record, &event->path, 0, mnt, dentry, true, &event->path_raw);
 }
 
 /* The path inside its file system, where the mount shows only a part of one. */
-static __always_inline void append_inside(struct record *record, struct open_event *event, struct file *file)
+static __always_inline void append_inside(struct record *record, struct open_event *event, struct vfsmount *mnt, struct dentry *dentry)
 {
-	struct vfsmount *mnt = LOAD(file, file, f_path.mnt);
 	struct dentry *root = LOAD(vfsmount, mnt, mnt_root);
 
 	if (LOAD(dentry, root, d_parent) != root)
-		append_walked(record, &event->path_inside, 3, mnt, LOAD(file, file, f_path.dentry), false);
+		append_walked(record, &event->path_inside, 3, mnt, dentry, false);
 }
 
 SEC("tp_btf/sys_exit")
@@ -122,10 +116,10 @@ int BPF_PROG(collect_open, struct pt_regs *regs, long result)
 		struct vfsmount *mnt = LOAD(file, file, f_path.mnt);
 		struct dentry *dentry = LOAD(file, file, f_path.dentry);
 
-		append_opened(&record, event, file);
+		append_opened(&record, event, file, mnt, dentry);
 		if (first != '/' && event->path_raw.length && !(event->directory_fd == AT_FDCWD && opened_in(task, dentry, mnt)))
 			append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
-		append_inside(&record, event, file);
+		append_inside(&record, event, mnt, dentry);
 	} else {
 		append_directory(&record, &event->directory, 2, task, event->directory_fd, first);
 	}

@@ -60,8 +60,8 @@ static __always_inline void append_executable_path(struct record *record, struct
 	}
 	record->scratch->walk_from.mnt = mnt;
 	record->scratch->walk_from.dentry = dentry;
-	walked = write_path(record->scratch, record->offset + DETACHED_BYTES, across);
-	if (walked < 0) {
+	walked = walk_path(record->scratch, across);
+	if (walked < 0 || copy_walked(record->scratch, record->offset + DETACHED_BYTES, walked)) {
 		mark_unreadable(record, SLOT_EXE_PATH);
 		string_none(ref);
 		return;
@@ -142,6 +142,7 @@ static __always_inline void fill_process(struct record *record, struct process_e
 		fill_executable(record, event, task, exe);
 	if (fs)
 		append_walked(record, &event->cwd, SLOT_CWD, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry), true);
+	event->cgroup_id = cgroup_id_of(task);
 	append_cgroup(record, &event->cgroup, SLOT_CGROUP, task);
 }
 

@@ -12,7 +12,6 @@ static __always_inline struct file *file_of(struct task_struct *task, __s64 fd)
 	struct files_struct *files = LOAD(task_struct, task, files);
 	struct fdtable *fdt;
 	struct file **table;
-	struct file *file = NULL;
 
 	if (!files || fd < 0)
 		return NULL;
@@ -20,9 +19,7 @@ static __always_inline struct file *file_of(struct task_struct *task, __s64 fd)
 	if (fd >= LOAD(fdtable, fdt, max_fds))
 		return NULL;
 	table = LOAD(fdtable, fdt, fd);
-	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd))
-		return NULL;
-	return file;
+	return (struct file *)WORD(table + fd);
 }
 
 struct mount_part { struct mount *parent; struct dentry *mountpoint; struct dentry *root; };
@@ -44,6 +41,38 @@ struct walk {
 	__u32 position; /* of the first byte of the path */
 	__u32 end;      /* enum walk_end */
 };
+
+/*
+ * Copies the name of a dentry, a short one word by word: a helper's call costs more than a few words. A name has no NUL: a word of zeros
+ * is one that could not be read. One shorter than a word lies in its dentry, with room behind it; what follows its copy stays as it was.
+ */
+#define NAME_WORDS 4
+static __always_inline bool copy_name(char *to, const unsigned char *name, __u32 length)
+{
+	__u64 word, mask;
+
+	if (length > NAME_WORDS * 8 || !bpf_core_enum_value_exists(enum bpf_map_type___new, BPF_MAP_TYPE_CGRP_STORAGE))
+		return !bpf_probe_read_kernel(to, length & 255, name);
+	if (length < 8) {
+		word = WORD(name);
+		mask = (1ULL << length * 8) - 1;
+		*(__u64 *)to = (word & mask) | (*(__u64 *)to & ~mask);
+		return word;
+	}
+	for (__u32 at = 0; at < (NAME_WORDS - 1) * 8; at += 8) {
+		if (at + 8 >= length)
+			break;
+		word = WORD(name + at);
+		if (!word)
+			return false;
+		*(__u64 *)(to + at) = word;
+	}
+	/* the last whole word, which the one before it may overlap */
+	length = (length - 8) & (NAME_WORDS * 8 - 1);
+	word = WORD(name + length);
+	*(__u64 *)(to + length) = word;
+	return word;
+}
 
 /* One step towards the root: the component's name goes in front, or the walk passes from a mount's root to where it is mounted. */
 static long walk_step(__u32 index, struct walk *walk)
@@ -82,7 +111,7 @@ static long walk_step(__u32 index, struct walk *walk)
 		return 1;
 	}
 	position -= length;
-	if (bpf_probe_read_kernel(buffer + (position & (PATH_MAX_BYTES - 1)), length & 255, name)) {
+	if (!copy_name(buffer + (position & (PATH_MAX_BYTES - 1)), name, length)) {
 		walk->end = WALK_FAILED;
 		return 1;
 	}
@@ -93,29 +122,27 @@ static long walk_step(__u32 index, struct walk *walk)
 	return 0;
 }
 
-/* Results of write_path: the length, and how the walk ended above it. */
+/* Results of walk_path: the length, and how the walk ended above it. */
 #define WALKED_LENGTH(walked) ((walked) & PATH_BUFFER_MASK)
 #define WALKED_END(walked) ((__u32)((__u64)(walked) >> 32))
 
 /*
- * Writes a path into the record at an offset: as the root of its mount namespace sees it, or (across false) inside its file system.
- * A file that has no place there (memfd, pipe) is named by its dentry alone. A walk cut by length keeps the end, which names the file.
+ * Writes a path to the end of the first PATH_MAX_BYTES of scratch->path: as the root of its mount namespace sees it, or (across false) inside its
+ * file system. A file that has no place there (memfd, pipe) is named by its dentry alone. A walk cut by length keeps the end, which names the file.
  * A global function: the verifier looks at it once, not at each of its callers; it takes no kernel pointers, so where to start stands in
  * the scratch. Negative: unreadable.
  */
-__noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
+__noinline long walk_path(struct scratch *scratch, __u32 across)
 {
 	struct walk walk = { .position = PATH_MAX_BYTES };
 	struct dentry *dentry;
-	__u32 position, length;
-	char *to;
+	__u32 length;
 
 	if (!scratch)
 		return -1;
 	dentry = scratch->walk_from.dentry;
 	walk.buffer = scratch->path;
 	walk.dentry = dentry;
-	to = scratch->record + (offset & (RECORD_STRINGS_BYTES - 1));
 	if (across) {
 		walk.mount = (void *)scratch->walk_from.mnt - bpf_core_field_offset(struct mount, mnt);
 		read_mount(&walk.at, walk.mount);
@@ -123,30 +150,60 @@ __noinline long write_path(struct scratch *scratch, __u32 offset, __u32 across)
 	bpf_loop(MAX_PATH_STEPS, walk_step, &walk, 0);
 	if (walk.end == WALK_FAILED)
 		return -1;
-	position = walk.position;
-	if (position < PATH_MAX_BYTES) {
-		length = PATH_MAX_BYTES - position;
-		if (bpf_probe_read_kernel(to, length & PATH_BUFFER_MASK, scratch->path + (position & (PATH_MAX_BYTES - 1))))
-			return -1;
-		return (__u64)walk.end << 32 | length;
-	}
+	if (walk.position < PATH_MAX_BYTES)
+		return (__u64)walk.end << 32 | (PATH_MAX_BYTES - walk.position);
 	length = LOAD(dentry, dentry, d_name.len);
 	if (walk.end == WALK_DETACHED && across && length > 1 && length < 256 &&
-	    !bpf_probe_read_kernel(to, length & 255, LOAD(dentry, dentry, d_name.name)))
+	    !bpf_probe_read_kernel(scratch->path + ((PATH_MAX_BYTES - length) & (PATH_MAX_BYTES - 1)), length & 255, LOAD(dentry, dentry, d_name.name)))
 		return (__u64)walk.end << 32 | (length & 255);
-	*to = '/';
+	scratch->path[PATH_MAX_BYTES - 1] = '/';
 	return (__u64)walk.end << 32 | 1;
 }
 
-static __always_inline void append_walked(struct record *record, struct str_ref *ref, __u32 slot, struct vfsmount *mnt, struct dentry *dentry, bool across)
+/* What was walked, into the record at an offset. Not 0: it could not be. */
+static __always_inline long copy_walked(struct scratch *scratch, __u32 offset, long walked)
+{
+	__u32 length = WALKED_LENGTH(walked);
+
+	return bpf_probe_read_kernel(scratch->record + (offset & (RECORD_STRINGS_BYTES - 1)), length,
+				     scratch->path + ((PATH_MAX_BYTES - length) & (PATH_MAX_BYTES - 1)));
+}
+
+/* True if what was walked is the string, as far as SAME_WORDS words of 8 bytes tell: a longer one is never the same, nor one of less than a word. */
+#define SAME_WORDS 32
+static __always_inline bool same_walked(struct record *record, long walked, const struct str_ref *string)
+{
+	__u32 length = WALKED_LENGTH(walked);
+	const char *one = record->scratch->path + ((PATH_MAX_BYTES - length) & (PATH_MAX_BYTES - 1));
+	const char *other = record->scratch->record + (string->offset & (RECORD_STRINGS_BYTES - 1));
+
+	if (string->length != length || length < 8 || length > SAME_WORDS * 8)
+		return false;
+	for (__u32 at = 0; at < SAME_WORDS * 8; at += 8) {
+		if (at + 8 > length)
+			break;
+		if (*(const __u64 *)(one + at) != *(const __u64 *)(other + at))
+			return false;
+	}
+	/* the last whole word, which the one before it may overlap */
+	length = (length - 8) & (SAME_WORDS * 8 - 1);
+	return *(const __u64 *)(one + length) == *(const __u64 *)(other + length);
+}
+
+/* A path; where it is what a string of the record says already, that string. same may be NULL. */
+static __always_inline void append_walked_or_same(struct record *record, struct str_ref *ref, __u32 slot, struct vfsmount *mnt, struct dentry *dentry,
+						  bool across, const struct str_ref *same)
 {
 	long walked;
 
 	record->scratch->walk_from.mnt = mnt;
 	record->scratch->walk_from.dentry = dentry;
-	walked = write_path(record->scratch, record->offset, across);
-
-	if (walked < 0) {
+	walked = walk_path(record->scratch, across);
+	if (walked >= 0 && same && same_walked(record, walked, same)) {
+		*ref = *same;
+		return;
+	}
+	if (walked < 0 || copy_walked(record->scratch, record->offset, walked)) {
 		mark_unreadable(record, slot);
 		string_none(ref);
 		return;
@@ -154,6 +211,11 @@ static __always_inline void append_walked(struct record *record, struct str_ref 
 	if (WALKED_END(walked) == WALK_TOO_LONG || WALKED_END(walked) == WALK_GOES_ON)
 		record->header->truncated |= 1 << slot;
 	string_end(record, ref, WALKED_LENGTH(walked));
+}
+
+static __always_inline void append_walked(struct record *record, struct str_ref *ref, __u32 slot, struct vfsmount *mnt, struct dentry *dentry, bool across)
+{
+	append_walked_or_same(record, ref, slot, mnt, dentry, across, NULL);
 }
 
 /* The path of an open file. */
@@ -274,7 +336,6 @@ static __always_inline void append_cgroup(struct record *record, struct str_ref 
 		return;
 	}
 	walk.node = node;
-	record->header->cgroup_id = BPF_CORE_READ(node, id);
 	bpf_loop(64, cgroup_step, &walk, 0);
 	if (walk.end == WALK_FAILED)
 		mark_unreadable(record, slot);

@@ -87,7 +87,6 @@ static __always_inline void fill_header(struct event_header *header, struct task
 
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->start_time_ns = LOAD(task_struct, leader, start_boottime);
-	header->cgroup_id = 0;
 	header->result = result;
 	header->pid = task->tgid;
 	header->tid = task->pid;
@@ -99,6 +98,7 @@ static __always_inline void fill_header(struct event_header *header, struct task
 	header->class = class;
 	header->unreadable = 0;
 	header->truncated = 0;
+	header->kind = KIND_NONE;
 }
 
 /* Takes the CPU's scratch. False (and counted) if a probe that this one interrupted holds it. */
@@ -172,25 +172,6 @@ static __always_inline void string_end(struct record *record, struct str_ref *re
 	ref->length = length;
 	*(__u64 *)(record->scratch->record + offset + length) = 0;
 	record->offset = (offset + length + 8) & ~7U;
-}
-
-/* True if two strings of the record are the same, as far as SAME_WORDS words of 8 bytes tell: a longer one is never the same. */
-#define SAME_WORDS 32
-static __always_inline bool same_string(struct record *record, const struct str_ref *one, const struct str_ref *other)
-{
-	__u32 words = (one->length + 7U) / 8;
-	const __u64 *a = (void *)record->scratch->record + (one->offset & (RECORD_STRINGS_BYTES - 1));
-	const __u64 *b = (void *)record->scratch->record + (other->offset & (RECORD_STRINGS_BYTES - 1));
-
-	if (one->length != other->length || words > SAME_WORDS)
-		return false;
-	for (__u32 i = 0; i < SAME_WORDS; i++) {
-		if (i >= words)
-			break;
-		if (a[i] != b[i])
-			return false;
-	}
-	return true;
 }
 
 /* A string that is not there: unreadable, or not asked for. */

@@ -25,7 +25,7 @@ static __always_inline void presume_file(struct record *record)
 {
 	struct open_event *event = (void *)record->header;
 
-	event->kind = KIND_FILE;
+	event->header.kind = KIND_FILE;
 	mark_unreadable(record, 0);
 }
 
@@ -280,8 +280,11 @@ static __always_inline void end_open(struct record *record, struct io_kiocb *req
 	else
 		file = file_in_slot(request, slot == SLOT_OF_CHOICE ? event->header.result : slot - 1);
 	if (file) {
-		append_opened(record, event, file);
-		append_inside(record, event, file);
+		struct vfsmount *mnt = LOAD(file, file, f_path.mnt);
+		struct dentry *dentry = LOAD(file, file, f_path.dentry);
+
+		append_opened(record, event, file, mnt, dentry);
+		append_inside(record, event, mnt, dentry);
 	} else {
 		presume_file(record);
 	}

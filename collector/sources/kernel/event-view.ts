@@ -111,6 +111,11 @@ export class EventView {
     return this.memory.bytes[this.at + HEADER.abi]!;
   }
 
+  /** Its number in {@link FILE_KINDS}: of the file that was opened, or that the call's descriptor leads to. */
+  get kind(): number {
+    return this.memory.bytes[this.at + HEADER.kind]!;
+  }
+
   /** A string by the offset of its str_ref. */
   string(offset: number): string {
     return this.#cached(offset).text;

@@ -25,7 +25,6 @@ function enumeration(name: string, prefix: string): ReadonlyMap<string, number> 
 export const HEADER = offsets('event_header', [
   'time_ns',
   'start_time_ns',
-  'cgroup_id',
   'result',
   'pid',
   'tid',
@@ -38,8 +37,10 @@ export const HEADER = offsets('event_header', [
   'unreadable',
   'truncated',
   'size',
+  'kind',
 ]);
 export const PROCESS = offsets('process_event', [
+  'cgroup_id',
   'parent_start_time_ns',
   'exe_ino',
   'exe_ctime_ns',
@@ -82,9 +83,8 @@ export const OPEN = offsets('open_event', [
   'ino',
   'dev',
   'flags',
-  'mode',
   'directory_fd',
-  'kind',
+  'mode',
   'file_mode',
   'path',
   'path_raw',
@@ -109,7 +109,6 @@ export const DESCRIPTOR = offsets('descriptor_event', [
   'dev',
   'fd',
   'fd2',
-  'kind',
   'file_mode',
   'socket',
   'path',

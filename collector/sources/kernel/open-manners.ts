@@ -17,8 +17,8 @@ export class OpenManners {
   verdicts(event: EventView): Verdicts | undefined {
     if (event.shape !== 'open') return undefined;
     const flags = event.i32(OPEN.flags);
-    const mode = event.i32(OPEN.mode);
-    const kind = (event.i32(OPEN.kind) << 8) | event.abi;
+    const mode = event.u16(OPEN.mode);
+    const kind = (event.kind << 8) | event.abi;
     // A descriptor's number says nothing about how it was opened.
     const error = event.i32(HEADER.result + 4) < 0 ? event.i32(HEADER.result) : 0;
     const slot = Math.imul(flags ^ (mode << 20) ^ (kind << 3) ^ (error << 12), 0x9e3779b1) >>> (32 - SLOT_BITS);

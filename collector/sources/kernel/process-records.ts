@@ -52,7 +52,7 @@ export class ProcessRecords {
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
     const lineage = u32(PROCESS.lineage);
     const image = this.#images.of(memory, at);
-    if (image.cgroup !== undefined) this.#cgroups.note(memory.u64(at + HEADER.cgroup_id), image.cgroup);
+    if (image.cgroup !== undefined) this.#cgroups.note(memory.u64(at + PROCESS.cgroup_id), image.cgroup);
     const process: Process = {
       pid: u32(HEADER.pid),
       startTimeNs,

@@ -43,7 +43,7 @@ function writeOpen(bytes: Buffer, caller: Process, timeNs: number, number: numbe
   record.writeUInt32LE(caller.execId, HEADER.exec_id);
   record.writeBigInt64LE(BigInt(3 + (number % 20)), HEADER.result);
   record.writeBigUInt64LE(BigInt(number) << 33n, OPEN.ino);
-  record.writeUInt32LE(FILE_KINDS.get('file')!, OPEN.kind);
+  record.writeUInt8(FILE_KINDS.get('file')!, HEADER.kind);
   const start = STRUCT_BYTES.open_event;
   record.write(path, start);
   for (const ref of [OPEN.path, OPEN.path_raw]) {

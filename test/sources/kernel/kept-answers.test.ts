@@ -79,8 +79,8 @@ function recordOf(event: Opened, number: number): Memory {
   plain.copy(record);
   record.writeUInt16LE(EVENT_TYPES.get(event.type)!, HEADER.type);
   record.writeInt32LE(event.flags, OPEN.flags);
-  record.writeInt32LE(event.mode, OPEN.mode);
-  record.writeUInt32LE(FILE_KINDS.get(event.kind)!, OPEN.kind);
+  record.writeUInt16LE(event.mode, OPEN.mode);
+  record.writeUInt8(FILE_KINDS.get(event.kind)!, HEADER.kind);
   record.writeBigInt64LE(BigInt(event.result), HEADER.result);
   record.writeUInt8(ABIS.get(event.abi)!, HEADER.abi);
   if (event.written !== '') path(event.written, record, OPEN.path_raw, plain.length);

@@ -55,9 +55,8 @@ function family(event: EventView): number {
 function kind(event: EventView): number {
   switch (event.shape) {
     case 'open':
-      return event.u32(OPEN.kind);
     case 'descriptor':
-      return event.u32(DESCRIPTOR.kind);
+      return event.kind;
     case 'socket': {
       const of = family(event);
       return of === AF_INET ? KIND_IPV4 : of === AF_INET6 ? KIND_IPV6 : of === AF_UNIX ? KIND_UNIX : 0;

@@ -61,7 +61,7 @@ const OPEN_ARGUMENTS: Arguments = {
   fd: result,
   dirfd: directoryFd,
   flags: named((event) => event.u32(OPEN.flags), openFlags),
-  mode: named((event) => event.u32(OPEN.mode), fileModes),
+  mode: named((event) => event.u16(OPEN.mode), fileModes),
   dev: (event) => event.u32(OPEN.dev),
   ino: (event) => event.u64(OPEN.ino),
 };
@@ -379,7 +379,7 @@ export const EVENT_FIELDS: FieldTable = {
   'evt.is_open_read': plain(onOpen((flags) => (flags & O_ACCMODE) !== O_WRONLY)),
   'evt.is_open_write': plain(onOpen((flags) => (flags & O_ACCMODE) !== O_RDONLY)),
   'evt.is_open_create': plain(onOpen((flags) => (flags & O_CREAT) !== 0)),
-  'evt.is_open_exec': plain(onOpen((flags, event) => (flags & O_CREAT) !== 0 && (event.u32(OPEN.mode) & 0o111) !== 0)),
+  'evt.is_open_exec': plain(onOpen((flags, event) => (flags & O_CREAT) !== 0 && (event.u16(OPEN.mode) & 0o111) !== 0)),
   'evt.arg': argumentGetter,
   'evt.rawarg': rawArgumentGetter,
   'evt.args': plain(namedArguments),
