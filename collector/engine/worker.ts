@@ -1,4 +1,5 @@
 /** The collector's thread: waits for `begin`, then for `taken`, `stats`, `adopt` and `stop`; what it says itself is {@link FromCollector}. */
+import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import { Probe } from '../sources/kernel/probe.ts';
@@ -9,6 +10,8 @@ import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts
 const loading = Probe.load();
 loading.catch(() => {}); // begin() tells
 const { Collector } = await import('./collector.ts');
+
+preferThisThread();
 
 const port = parentPort!;
 const send = (message: FromCollector): void => port.postMessage(message);
@@ -44,3 +47,15 @@ port.on('message', (message: ToCollector) => {
       void collector?.stop(message.limitMillis).then(() => port.close());
   }
 });
+
+/**
+ * What waits in the rings cannot wait until everybody else had their turn: on a machine with more work than processors the rings would overflow. Of this
+ * thread alone, and of those that it starts. It wants CAP_SYS_NICE, which the agent does not insist on.
+ */
+function preferThisThread(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGH);
+  } catch {
+    // as one among others, then
+  }
+}

@@ -1,6 +1,6 @@
 /** What keeps the agent from starting, provoked for real: one message with a remedy, the right exit code, and nothing of it left. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -96,6 +96,29 @@ test('with the four capabilities alone it runs, and detections are whole', async
   );
   agent.child.kill('SIGTERM');
   assert.equal(await agent.ended(), 0);
+});
+
+/** The threads of a process that run before others, by their names. */
+function preferredThreads(pid: number): string[] {
+  const stats = readdirSync(`/proc/${pid}/task`).map((tid) => readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8'));
+  const name = (stat: string) => stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+  const nice = (stat: string) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+  return stats
+    .filter((stat) => nice(stat) < 0)
+    .map(name)
+    .sort();
+}
+
+test('whoever has rings to read runs before others, where that is allowed; the rest of the agent does not', async (t) => {
+  const folder = folderForAll(t);
+  const config = configure(folder, { rules: RULES });
+  const options = asUser(folder, [...NEEDED_CAPABILITIES, 'sys_nice']);
+  const allowed = await new Command(t, ['run', '-c', config], options).ready();
+  assert.deepEqual(preferredThreads(allowed.pid), ['collector', 'shikra-ring']);
+  allowed.child.kill('SIGTERM');
+  await allowed.ended();
+  const other = await new Command(t, ['run', '-c', config], asUser(folder, NEEDED_CAPABILITIES)).ready();
+  assert.deepEqual(preferredThreads(other.pid), []);
 });
 
 /** Runs what follows where a folder of the system holds other files. */
