@@ -5,6 +5,7 @@
  * safety needs.
  */
 #include "js.h"
+#include "object.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -458,7 +459,7 @@ static napi_value js_close(napi_env env, napi_callback_info info)
 /* test(object: Uint8Array) -> {program, ok, detail, verifiedInstructions}[]: loads each program by itself. */
 static napi_value js_test(napi_env env, napi_callback_info info)
 {
-	struct probe_test tests[PROBE_TESTS_MAX];
+	struct program_test tests[PROGRAM_TESTS_MAX];
 	napi_typedarray_type type;
 	napi_value argument, array, entry, ok, instructions;
 	size_t count = 1, size;
@@ -468,7 +469,7 @@ static napi_value js_test(napi_env env, napi_callback_info info)
 	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
 	if (napi_get_typedarray_info(env, argument, &type, &size, &object, NULL, NULL) != napi_ok)
 		return throw_misuse(env, "test: expected the object's bytes");
-	tested = probe_test(object, size, tests);
+	tested = object_test(object, size, tests);
 	CHECK(env, napi_create_array(env, &array));
 	for (int i = 0; i < tested; i++) {
 		CHECK(env, napi_create_object(env, &entry));

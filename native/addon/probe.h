@@ -11,7 +11,6 @@
 #include "rings.h"
 
 #define PROBE_LOG_BYTES 16384
-#define PROBE_TESTS_MAX 32
 
 struct probe;
 struct canary;
@@ -28,13 +27,6 @@ struct probe_error {
 	const char *step;
 	char message[256];
 	char log[PROBE_LOG_BYTES];
-};
-
-struct probe_test {
-	char program[64];
-	char detail[1024];
-	uint32_t verified_instructions; /* what the verifier looked at */
-	bool ok;
 };
 
 /* Of a row of probe_refusals: the cgroup, and a count for each class. */
@@ -71,7 +63,5 @@ void *probe_processes(struct probe *probe, uint32_t pid, size_t *size, struct pr
 void probe_stop(struct probe *probe);
 /* Stops and frees all, the rings' mappings included. */
 void probe_close(struct probe *probe);
-/* Loads each program of the object by itself; returns how many. */
-int probe_test(const void *object, size_t bytes, struct probe_test *tests);
 
 #endif
