@@ -1,6 +1,7 @@
 import { INTERNAL_RULES, internalDetection } from './detection/internal.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
-import { type ReloadOutcome, RulesReloader } from './engine/reloader.ts';
+import type { ReloadOutcome } from './engine/messages.ts';
+import { RulesReloader } from './engine/reloader.ts';
 import type { CollectorThread } from './engine/thread.ts';
 import type { Pipeline } from './pipeline/index.ts';
 import type { Logger } from './telemetry/logger.ts';

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 import { addAudit } from './audit-attributes.ts';
 import type { Detection, FieldValue } from './detection.ts';
-
-/** What an attribute of a log record may hold here: no bigint, no null (the SDK drops the one and sends the other as empty). */
-export type AttributeValue = string | number | boolean | string[];
-export type DetectionAttributes = Record<string, AttributeValue>;
 
 type Convert = (value: FieldValue) => AttributeValue | undefined;
 

@@ -1,4 +1,4 @@
-import type { AttributeValue, DetectionAttributes } from './attributes.ts';
+import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 import type { FieldValue } from './detection.ts';
 
 const PREFIX = 'ka.';

@@ -1,4 +1,5 @@
-import { type AttributeValue, FIELD_ATTRIBUTES } from './attributes.ts';
+import type { AttributeValue } from './attribute-value.ts';
+import { FIELD_ATTRIBUTES } from './attributes.ts';
 import { auditFieldOf } from './audit-attributes.ts';
 import type { FieldValue } from './detection.ts';
 

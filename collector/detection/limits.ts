@@ -1,4 +1,4 @@
-import type { AttributeValue, DetectionAttributes } from './attributes.ts';
+import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 
 /** Below what Loki, Prometheus' and OpenTelemetry's defaults refuse: 128 entries, 64 KB of structured metadata, 256 KB a line. */
 export const LIMITS = {

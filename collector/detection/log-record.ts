@@ -1,5 +1,6 @@
 import { type Context, createContextKey, type LogRecord, ROOT_CONTEXT } from '@opentelemetry/api';
-import { addRule, addSubject, type DetectionAttributes } from './attributes.ts';
+import type { DetectionAttributes } from './attribute-value.ts';
+import { addRule, addSubject } from './attributes.ts';
 import type { Detection } from './detection.ts';
 import { applyLimits } from './limits.ts';
 import { SEVERITIES } from './severity.ts';

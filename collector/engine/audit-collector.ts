@@ -17,9 +17,8 @@ import type { Logger } from '../telemetry/logger.ts';
 import { AuditDetector } from './audit-detector.ts';
 import { decodeRules, readRulesAside } from './load-aside.ts';
 import type { RulesRequest } from './load-rules.ts';
-import type { LoadedRule } from './messages.ts';
+import type { LoadedRule, ReloadOutcome } from './messages.ts';
 import { ProblemLog } from './problem-log.ts';
-import type { ReloadOutcome } from './reloader.ts';
 
 export interface AuditCollectorOptions {
   readonly files: readonly string[];

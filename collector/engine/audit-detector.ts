@@ -8,8 +8,7 @@ import { AUDIT_EVENT_TYPE_NAMES, type AuditEvent, AuditFields, auditEvidence } f
 import type { RuleStats } from '../telemetry/collector-stats.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { rulesOf } from './load-aside.ts';
-import type { LoadedRule } from './messages.ts';
-import type { ReloadOutcome } from './reloader.ts';
+import type { LoadedRule, ReloadOutcome } from './messages.ts';
 import { RuleTotals } from './rule-totals.ts';
 import type { ReadRules } from './rules-worker.ts';
 

@@ -15,8 +15,7 @@ import { type Flooder, FloodWatch } from './flood-watch.ts';
 import { gathered } from './gathered.ts';
 import { LatencyHistogram } from './latency.ts';
 import { decodeRules, readRulesAside, rulesInSteps, rulesOf } from './load-aside.ts';
-import type { CollectorOptions, FromCollector, LoadedRule } from './messages.ts';
-import type { ReloadOutcome } from './reloader.ts';
+import type { CollectorOptions, FromCollector, LoadedRule, ReloadOutcome } from './messages.ts';
 import { RuleTotals } from './rule-totals.ts';
 import type { ReadRules } from './rules-worker.ts';
 

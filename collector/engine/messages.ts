@@ -5,7 +5,17 @@ import type { ErrorCode } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
 import type { CanaryReport, CollectorStats } from '../telemetry/collector-stats.ts';
 import type { RulesRequest } from './load-rules.ts';
-import type { ReloadOutcome } from './reloader.ts';
+
+/** How a reload ended. */
+export type ReloadOutcome =
+  | {
+      readonly ok: true;
+      readonly rules: readonly { readonly name: string; readonly priority: string; readonly source: string }[];
+      readonly warnings: readonly string[];
+      /** The longest that the collector was kept from its rings. */
+      readonly longestPauseMillis: number;
+    }
+  | { readonly ok: false; readonly errors: readonly string[] };
 
 /** What the collector thread is started with. */
 export interface CollectorOptions {

@@ -1,18 +1,8 @@
 import { readRulesAside } from './load-aside.ts';
 import type { RulesRequest } from './load-rules.ts';
+import type { ReloadOutcome } from './messages.ts';
 import { Repeatable } from './repeatable.ts';
 import type { CollectorThread } from './thread.ts';
-
-/** How a reload ended. */
-export type ReloadOutcome =
-  | {
-      readonly ok: true;
-      readonly rules: readonly { readonly name: string; readonly priority: string; readonly source: string }[];
-      readonly warnings: readonly string[];
-      /** The longest that the collector was kept from its rings. */
-      readonly longestPauseMillis: number;
-    }
-  | { readonly ok: false; readonly errors: readonly string[] };
 
 /** Loads rules aside and has the collector swap them in. One at a time; asked for meanwhile, it loads once more afterwards. */
 export class RulesReloader {

@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
-import type { CollectorOptions, FromCollector, ToCollector } from './messages.ts';
-import type { ReloadOutcome } from './reloader.ts';
+import type { CollectorOptions, FromCollector, ReloadOutcome, ToCollector } from './messages.ts';
 
 type MessageOf<Type extends FromCollector['type']> = Extract<FromCollector, { type: Type }>;
 

@@ -5,7 +5,7 @@ import type { Store } from '../../exporters/store/store.ts';
 import type { StoredDetection } from '../../exporters/store/stored-detection.ts';
 import type { ConfiguredExporter, Exporter, PipelineConfig } from './contracts.ts';
 import { createFilter, type FilterConfig } from './filter.ts';
-import type { PipelineSettings } from './pipeline.ts';
+import type { PipelineSettings } from './settings.ts';
 
 const LIVE_BATCH = 1000;
 

@@ -6,5 +6,6 @@ export {
   type ProcessorContext,
   pipelineConfig,
 } from './contracts.ts';
-export { createPipeline, type Pipeline, type PipelineSettings } from './pipeline.ts';
+export { createPipeline, type Pipeline } from './pipeline.ts';
 export { type AgentIdentity, createResource } from './resource.ts';
+export type { PipelineSettings } from './settings.ts';

@@ -8,7 +8,7 @@ import type { Redaction } from '../redaction/index.ts';
 import type { ForeignRecord, RecordOrigin } from '../sources/receiver.ts';
 import { BoundedLabel } from '../telemetry/bounded-label.ts';
 import type { Chain } from './contracts.ts';
-import type { PipelineSettings } from './pipeline.ts';
+import type { PipelineSettings } from './settings.ts';
 
 /** One way through processors into the store. */
 export interface Lane {

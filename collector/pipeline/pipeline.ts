@@ -1,28 +1,13 @@
-import type { Resource } from '@opentelemetry/resources';
-import type { Clock } from '../../exporters/helper/clock.ts';
 import type { Readiness } from '../../exporters/helper/exporter.ts';
 import { Store } from '../../exporters/store/store.ts';
 import type { Detection } from '../detection/detection.ts';
 import { createRedaction } from '../redaction/index.ts';
 import type { ForeignRecord } from '../sources/receiver.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { Exporter, Factories, PipelineConfig } from './contracts.ts';
+import type { Exporter, PipelineConfig } from './contracts.ts';
 import { ExporterSet } from './exporter-set.ts';
 import { Lanes } from './lanes.ts';
-
-export interface PipelineSettings {
-  readonly config: PipelineConfig;
-  readonly factories: Factories;
-  readonly resource: Resource;
-  readonly version: string;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-  /** What else must be ready (the collector thread) for `/readyz`. */
-  readonly alsoReady?: () => Readiness;
-  readonly clock?: Clock;
-}
+import type { PipelineSettings } from './settings.ts';
 
 export interface Pipeline {
   /**

@@ -1,5 +1,5 @@
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import type { AttributeValue } from '../../detection/attributes.ts';
+import type { AttributeValue } from '../../detection/attribute-value.ts';
 import type { Detection } from '../../detection/detection.ts';
 import { fieldsOfAttributes } from '../../detection/fields-of-attributes.ts';
 import { ATTRIBUTES, EVENT_NAME, SCOPE_NAME } from '../../detection/log-record.ts';
