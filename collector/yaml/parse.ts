@@ -4,13 +4,11 @@ import { buildTrees, type YamlDocuments, type YamlMistake } from './tree.ts';
 
 /** Reads every document of a text. Where there is a mistake of syntax there are no documents. */
 export function parseYaml(text: string): YamlDocuments {
-  const parsed = parse(text);
-  if (isEvents(parsed)) return buildTrees(text, parsed);
-  const { joined, mistakes } = readParts(text);
-  if (mistakes.length > 0) return { documents: [], mistakes };
-  // Offsets in the text are the same in the joined one, and so are all texts of scalars: only blanks and comments were changed.
-  const again = parse(joined);
-  return isEvents(again) ? buildTrees(joined, again) : { documents: [], mistakes: [again] };
+  const joined = joinBrackets(text);
+  const parsed = parse(joined);
+  if (isEvents(parsed)) return buildTrees(joined, parsed);
+  const mistakes = mistakesOfParts(joined);
+  return { documents: [], mistakes: mistakes.length > 0 ? mistakes : [explained(parsed)] };
 }
 
 function isEvents(parsed: readonly Event[] | YamlMistake): parsed is readonly Event[] {
@@ -33,39 +31,27 @@ const FIRST = /^(?![#%\s]|---)..?/m;
 const ITEM = /^-(?=\s)/gm;
 const ENTRY = /^[^\s#\-\]}]/gm;
 
-/** The parser stops at the first mistake, so it is shown each part of the text by itself. */
-function readParts(text: string): { readonly joined: string; readonly mistakes: readonly YamlMistake[] } {
+function partsOf(text: string): string[] {
   const isSequence = /^-\s/.test(FIRST.exec(text)?.[0] ?? '');
   const starts = [...text.matchAll(isSequence ? ITEM : ENTRY)].map(({ index }) => index);
   if (starts[0] !== 0) starts.unshift(0);
+  return starts.map((start, index) => text.slice(start, starts[index + 1]));
+}
+
+/** The parser stops at the first mistake, so it is shown each part of the text by itself. */
+function mistakesOfParts(text: string): YamlMistake[] {
   const mistakes: YamlMistake[] = [];
-  const parts = starts.map((start, index) => {
-    const { joined, mistake } = joinBrackets(text.slice(start, starts[index + 1]));
-    if (mistake !== undefined) mistakes.push(placed(mistake, start, joined));
-    return joined;
-  });
-  return { joined: parts.join(''), mistakes };
-}
-
-/** What is missing at the end is missing after the last thing that is there. */
-function placed(mistake: YamlMistake, partStart: number, part: string): YamlMistake {
-  const start = partStart + Math.min(mistake.start, part.trimEnd().length);
-  return { ...mistake, start, end: start + 1 };
-}
-
-/**
- * Puts brackets that close a list or a mapping at the indentation of its key behind the last item. YAML wants them deeper, but many write so, Falco's own
- * rules among them, and Falco takes it. No offset changes.
- */
-function joinBrackets(part: string): { readonly joined: string; readonly mistake?: YamlMistake } {
-  let joined = part;
-  for (;;) {
-    const parsed = parse(joined);
-    if (isEvents(parsed)) return { joined };
-    const next = parsed.message === NOT_DEEPER ? joinBracket(joined, parsed.start) : undefined;
-    if (next === undefined) return { joined, mistake: explained(parsed) };
-    joined = next;
+  let partStart = 0;
+  for (const part of partsOf(text)) {
+    const parsed = parse(part);
+    if (!isEvents(parsed)) {
+      // What is missing at the end is missing after the last thing that is there.
+      const start = partStart + Math.min(parsed.start, part.trimEnd().length);
+      mistakes.push({ ...explained(parsed), start, end: start + 1 });
+    }
+    partStart += part.length;
   }
+  return mistakes;
 }
 
 /** What js-yaml says of a line that had to be deeper than the key of what it goes on with. */
@@ -73,25 +59,45 @@ const NOT_DEEPER = 'deficient indentation';
 
 function explained(mistake: YamlMistake): YamlMistake {
   if (mistake.message !== NOT_DEEPER) return mistake;
-  return {
-    ...mistake,
-    message: 'a quote or a bracket is not closed before this, or this does not stand deeper than its key',
-  };
+  const message = 'a quote or a bracket is not closed before this, or this does not stand deeper than its key';
+  return { ...mistake, message };
 }
 
-const BRACKETS_LINE = /[\]}][\]},\t ]*(?:#.*)?\r?$/my;
+/** A line that closes something, or a part of a longer text. */
+const BRACKETS_LINE = /^[ \t]*[\]}][\]},\t ]*(?:#.*)?\r?$/m;
 const NOTHING_LINE = /^[ \t]*(?:#.*)?\r?$/;
-const COMMENT = /[ \t]#.*$/;
+const COMMENT = /[ \t]#.*\r?$/;
+
+/**
+ * Puts brackets that close a list or a mapping at the indentation of its key behind the last item. YAML wants them deeper, but many write so, Falco's own
+ * rules among them, and Falco takes it. Only blanks and comments change, and no offset.
+ */
+function joinBrackets(text: string): string {
+  if (!BRACKETS_LINE.test(text)) return text;
+  return partsOf(text)
+    .map((part) => (BRACKETS_LINE.test(part) ? joinBracketsOf(part) : part))
+    .join('');
+}
+
+function joinBracketsOf(part: string): string {
+  let joined = part;
+  for (;;) {
+    const parsed = parse(joined);
+    if (isEvents(parsed) || parsed.message !== NOT_DEEPER) return joined;
+    const next = joinBracket(joined, parsed.start);
+    if (next === undefined) return joined;
+    joined = next;
+  }
+}
 
 /** @returns undefined if there is no bracket, or no telling whether a comment is one */
 function joinBracket(text: string, at: number): string | undefined {
-  BRACKETS_LINE.lastIndex = at;
-  if (!BRACKETS_LINE.test(text)) return undefined;
   const lines = text.slice(0, at).split('\n');
-  let last = lines.length - 2; // before the bracket's own line
-  while (last > 0 && NOTHING_LINE.test(lines[last]!)) last--;
-  const line = lines[last];
-  if (line === undefined || (COMMENT.test(line) && /["']/.test(line))) return undefined;
-  const before = [...lines.slice(0, last), line.replace(COMMENT, '')].join('\n');
+  const indent = lines.pop()!;
+  if (!BRACKETS_LINE.test(indent + text.slice(at).split('\n', 1)[0]!)) return undefined;
+  while (lines.length > 1 && NOTHING_LINE.test(lines.at(-1)!)) lines.pop();
+  const last = lines.pop();
+  if (last === undefined || (COMMENT.test(last) && /["']/.test(last))) return undefined;
+  const before = [...lines, last.replace(COMMENT, '').trimEnd()].join('\n');
   return before.padEnd(at) + text.slice(at);
 }

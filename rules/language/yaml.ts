@@ -161,7 +161,8 @@ function alignScalar(value: string, source: string, start: number, end: number, 
 
 /** Past so much text, long lists not counted, the parser would take seconds and hundreds of megabytes. */
 const MOST_CHARACTERS = 4_000_000;
-const FOLD_FROM_CHARACTERS = 65_536;
+/** Up to here the parser is as quick as looking for lists. */
+const FOLD_FROM_CHARACTERS = 262_144;
 
 export interface ReadYaml {
   readonly documents: YamlNode[];

@@ -117,7 +117,11 @@ describe('a closing bracket', () => {
       { a: [{ b: 1 }, ['d']], g: 'h' },
     ],
     ['nothing', '- a: [\n  ]\n', [{ a: [] }]],
-    ['lines of Windows', 'a: [\r\n  b\r\n]\r\nc: d\r\n', { a: ['b'], c: 'd' }],
+    [
+      'lines of Windows',
+      '- a: [\r\n    b # c\r\n\r\n  ]\r\n  d: {\r\n    e: f\r\n  }\r\n',
+      [{ a: ['b'], d: { e: 'f' } }],
+    ],
   ];
   for (const [what, text, value] of lenient) {
     it(`may stand at the indentation of its key: ${what}`, () => assert.deepEqual(read(text), value));
