@@ -66,6 +66,7 @@ function explained(mistake: YamlMistake): YamlMistake {
 /** A line that closes something, or a part of a longer text. */
 const BRACKETS_LINE = /^[ \t]*[\]}][\]},\t ]*(?:#.*)?\r?$/m;
 const NOTHING_LINE = /^[ \t]*(?:#.*)?\r?$/;
+const QUOTED = /(?<![^\s,:[{])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')/g;
 const COMMENT = /[ \t]#.*\r?$/;
 
 /**
@@ -96,8 +97,14 @@ function joinBracket(text: string, at: number): string | undefined {
   const indent = lines.pop()!;
   if (!BRACKETS_LINE.test(indent + text.slice(at).split('\n', 1)[0]!)) return undefined;
   while (lines.length > 1 && NOTHING_LINE.test(lines.at(-1)!)) lines.pop();
-  const last = lines.pop();
-  if (last === undefined || (COMMENT.test(last) && /["']/.test(last))) return undefined;
-  const before = [...lines, last.replace(COMMENT, '').trimEnd()].join('\n');
-  return before.padEnd(at) + text.slice(at);
+  const last = withoutComment(lines.pop() ?? '');
+  return last ? [...lines, last].join('\n').padEnd(at) + text.slice(at) : undefined;
+}
+
+/** @returns undefined if there is no telling: a quote may have begun on a line before */
+function withoutComment(line: string): string | undefined {
+  const unquoted = line.replace(QUOTED, '');
+  const comment = COMMENT.exec(unquoted)?.[0] ?? '';
+  if (/["']/.test(unquoted) || !line.endsWith(comment)) return undefined;
+  return line.slice(0, line.length - comment.length).trimEnd();
 }

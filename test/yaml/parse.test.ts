@@ -116,6 +116,11 @@ describe('a closing bracket', () => {
       'a: [\n  {\n    b: 1\n  },\n  [ # c\n    d # e\n    # f\n\n  ]\n]\ng: h\n',
       { a: [{ b: 1 }, ['d']], g: 'h' },
     ],
+    [
+      'quotes',
+      '- a: [\n    "b # c", \'it\'\'s\' # d\n  ]\n  e: {\n    f: " # g"\n  }\n',
+      [{ a: ['b # c', "it's"], e: { f: ' # g' } }],
+    ],
     ['nothing', '- a: [\n  ]\n', [{ a: [] }]],
     [
       'lines of Windows',
@@ -132,7 +137,7 @@ describe('a closing bracket', () => {
   });
 
   it('may not, where a comment could be a part of a text', () => {
-    const [mistake] = mistakesOf('- a: [\n    "b # c"\n  ]\n');
+    const [mistake] = mistakesOf('- a: ["b\n     # c", d # "e\n  ]\n');
     assert.match(mistake ?? '', /^a quote or a bracket is not closed before this, .* \| \]$/);
   });
 
