@@ -3,6 +3,7 @@ import { CONDITIONS, type ConditionName } from './conditions.ts';
 import { count, mebibytes, seconds, spreadText, table } from './format.ts';
 import type { AgentFigures, Round } from './measure.ts';
 import { microsPerIteration, nanosPerEvent, type Results } from './results.ts';
+import type { TimedRuleLoad } from './rule-loads.ts';
 import { spread } from './statistics.ts';
 import { TARGETS, type Target } from './targets.ts';
 import type { Workload } from './workloads.ts';
@@ -21,6 +22,7 @@ export function benchmarksPage(results: Results): string {
     targets(results),
     ...options.workloads.map((workload) => workloadSection(workload, results.rounds.get(workload.name)!)),
     startSection(results),
+    ...(results.ruleLoads.length > 0 ? [rulesSection(results.ruleLoads)] : []),
   ];
   return `${sections.join('\n\n')}\n`;
 }
@@ -148,6 +150,25 @@ function startSection({ rounds, npmStarts }: Results): string {
 From the command to the kernel's time of the first event that made a detection, and to that detection's line on standard output.
 
 ${table(['command', 'first event, ms', 'first detection out, ms'], rows)}`;
+}
+
+function rulesSection(loads: readonly TimedRuleLoad[]): string {
+  const row = (title: string, value: (load: TimedRuleLoad) => number): string[] => [
+    title,
+    spreadText(spread(loads.map(value)), count),
+  ];
+  const rows = [
+    row('reading, parsing and checking them, ms', ({ loadMillis }) => loadMillis),
+    row('the whole process, from start to end, ms', ({ processMillis }) => processMillis),
+    row('CPU of the process, all threads, ms', ({ cpuMillis }) => cpuMillis),
+  ];
+  const { rules, files } = loads[0]!;
+  return `## Loading rules
+
+All ${rules} rules of ${files} files, each time in a process that has done nothing before. \`node bench/rule-load.ts\` does it once. An agent does it when its rules
+have changed; else it finds them checked in its cache.
+
+${table(['what', 'median (smallest – largest)'], rows)}`;
 }
 
 function startRow(title: string, times: readonly StartTimes[]): string[] {

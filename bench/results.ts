@@ -2,6 +2,7 @@ import type { StartTimes } from './agent.ts';
 import type { Machine } from './machine.ts';
 import type { AgentFigures, Round } from './measure.ts';
 import type { Options } from './options.ts';
+import type { TimedRuleLoad } from './rule-loads.ts';
 
 /** Everything that a run measured. */
 export interface Results {
@@ -10,6 +11,7 @@ export interface Results {
   /** By the workload's name. */
   readonly rounds: ReadonlyMap<string, readonly Round[]>;
   readonly npmStarts: readonly StartTimes[];
+  readonly ruleLoads: readonly TimedRuleLoad[];
   /** Load average of the run's last minute. */
   readonly loadAfter: number;
 }

@@ -12,6 +12,7 @@ import { type Options, parseOptions, USAGE, UsageError } from './options.ts';
 import { benchmarksPage, summary } from './page.ts';
 import { buildPrograms } from './programs.ts';
 import type { Results } from './results.ts';
+import { timeRuleLoads } from './rule-loads.ts';
 import { OPENED_FILE } from './workloads.ts';
 
 const QUIET_LOAD = 0.5;
@@ -50,7 +51,8 @@ async function bench(options: Options): Promise<void> {
   const folder = makeFolder();
   const rounds = await measureAll(options, folder);
   const npmStarts = options.output === undefined ? [] : await timeNpmStarts(options.rounds, folder);
-  report({ options, machine, rounds, npmStarts, loadAfter: loadavg()[0]! });
+  const ruleLoads = options.output === undefined ? [] : timeRuleLoads(options.rounds);
+  report({ options, machine, rounds, npmStarts, ruleLoads, loadAfter: loadavg()[0]! });
 }
 
 async function measureAll(options: Options, folder: string): Promise<Map<string, Round[]>> {

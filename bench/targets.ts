@@ -66,6 +66,13 @@ export const TARGETS: readonly Target[] = [
     format: count,
     met: ({ median }) => median < 2000,
   },
+  {
+    what: 'loading all rules in a fresh process, ms',
+    aim: 'under 300',
+    values: ({ ruleLoads }) => ruleLoads.map(({ loadMillis }) => loadMillis),
+    format: count,
+    met: ({ median }) => median < 300,
+  },
 ];
 
 function figuresOf(results: Results, workload: string): AgentFigures[] {

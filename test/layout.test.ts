@@ -37,9 +37,14 @@ const RULES: readonly Rule[] = [
     mayImport: new RegExp(`^(${LEAVES}|collector/(recording|engine|sources/kernel|containers)/|rules/)`),
   },
   {
+    title: 'YAML is read without knowing what for',
+    files: /^collector\/yaml\//,
+    mayImport: /^collector\/yaml\//,
+  },
+  {
     title: 'the language of rules knows fields and detection types, not events in flight',
     files: /^rules\/(language|fields)\//,
-    mayImport: /^(rules\/|collector\/(detection|event)\/)/,
+    mayImport: /^(rules\/|collector\/(detection|event|yaml)\/)/,
   },
   {
     title: 'a processor imports no exporter',

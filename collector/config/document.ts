@@ -1,15 +1,6 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  Scalar,
-  visit,
-} from 'yaml';
+import { parseYaml } from '../yaml/parse.ts';
+import type { YamlMistake, YamlScalar, YamlTree } from '../yaml/tree.ts';
+import { keyText, treeValue } from '../yaml/value.ts';
 import { type Environment, expandEnvironment, plainScalar } from './environment.ts';
 import { formatKey, type KeyPath, type Problem } from './problem.ts';
 
@@ -29,100 +20,97 @@ export interface ConfigDocument {
 }
 
 interface Place {
-  readonly key: Node | null;
-  readonly value: Node | null;
+  readonly key: YamlTree | undefined;
+  readonly value: YamlTree | undefined;
 }
 
 /** Reads one YAML document. Never throws: what is wrong is in `problems`. */
 export function readDocument(text: string, file: string, environment: Environment): ConfigDocument {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-
   const problemAtOffset = (offset: number, path: KeyPath, message: string): Problem => {
-    // An empty file has no line 1.
-    const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(1, line), column: Math.max(1, col), key: formatKey(path), message };
+    const before = text.slice(0, offset);
+    const line = before.split('\n').length;
+    return { file, line, column: offset - before.lastIndexOf('\n'), key: formatKey(path), message };
   };
 
-  const problems = document.errors.map((error) => problemAtOffset(error.pos[0], [], yamlMessage(error)));
-  const isReadable = document.errors.every((error) => error.code === 'DUPLICATE_KEY');
-  const sources = new Map<Scalar, string>();
-  for (const { node, source, mistakes } of expandScalars(document, environment)) {
-    sources.set(node, source);
-    const offset = node.range?.[0] ?? 0;
-    problems.push(...mistakes.map((message) => problemAtOffset(offset, [], message)));
+  const { documents, mistakes } = parseYaml(text);
+  const problems = mistakes.map((mistake) => problemAtOffset(mistake.start, [], yamlMessage(mistake)));
+  const [document] = documents;
+  const second = documents.length > 1 ? /^---/m.exec(text.slice(document!.end)) : null;
+  if (second !== null) {
+    const message = 'expected one YAML document, got a second one (`---`)';
+    problems.push(problemAtOffset(document!.end + second.index, [], message));
   }
+  const isReadable = second === null && mistakes.every(({ kind }) => kind === 'duplicate');
+  const expanded = document === undefined ? [] : expandScalars(document, environment);
+  for (const { node, mistakes } of expanded)
+    problems.push(...mistakes.map((message) => problemAtOffset(node.start, [], message)));
+  const values = new Map(expanded.map(({ node, value }) => [node, value]));
+  const sources = new Map<YamlTree, string>(expanded.map(({ node }) => [node, node.text]));
 
   return {
-    value: isReadable ? document.toJS() : undefined,
+    value: isReadable && document !== undefined ? treeValue(document, { instead: values }) : undefined,
     problems,
     isReadable,
     problemAt: (path, message) => {
       const { key, value } = placeOf(document, path);
-      return problemAtOffset(offsetOf(value) ?? offsetOf(key) ?? 0, path, message);
+      return problemAtOffset(value?.start ?? key?.start ?? 0, path, message);
     },
     problemAtKey: (path, message) => {
       const { key, value } = placeOf(document, path);
-      return problemAtOffset(offsetOf(key) ?? offsetOf(value) ?? 0, path, message);
+      return problemAtOffset(key?.start ?? value?.start ?? 0, path, message);
     },
     sourceOf: (path) => {
       const { value } = placeOf(document, path);
-      return isScalar(value) ? sources.get(value) : undefined;
+      return value && sources.get(value);
     },
   };
 }
 
-function yamlMessage(error: { code: string; message: string }): string {
-  if (error.code === 'DUPLICATE_KEY') return 'this key stands here a second time; keep one of them';
-  if (error.code === 'MULTIPLE_DOCS') return 'expected one YAML document, got a second one (`---`)';
-  return `not valid YAML: ${error.message}`;
+function yamlMessage({ kind, message }: YamlMistake): string {
+  return kind === 'duplicate' ? 'this key stands here a second time; keep one of them' : `not valid YAML: ${message}`;
 }
 
 interface ExpandedScalar {
-  readonly node: Scalar;
-  readonly source: string;
+  readonly node: YamlScalar;
+  readonly value: unknown;
   readonly mistakes: readonly string[];
 }
 
-function expandScalars(document: Document, environment: Environment): ExpandedScalar[] {
+/** Keys stay as they are. */
+function expandScalars(document: YamlTree, environment: Environment): ExpandedScalar[] {
   const expanded: ExpandedScalar[] = [];
-  visit(document, {
-    Scalar(role, node) {
-      if (role === 'key' || typeof node.value !== 'string' || !node.value.includes('$')) return;
-      const source = node.value;
-      const { text, mistakes, isWhole } = expandEnvironment(source, environment);
-      if (text === source && mistakes.length === 0) return;
-      node.value = isWhole && node.type === Scalar.PLAIN ? plainScalar(text) : text;
-      expanded.push({ node, source, mistakes });
-    },
-  });
+  const seen = new Set<YamlTree>();
+  const visit = (node: YamlTree): void => {
+    if (seen.has(node)) return;
+    seen.add(node);
+    if (node.kind === 'sequence') node.items.forEach(visit);
+    else if (node.kind === 'mapping') for (const { value } of node.entries) visit(value);
+    else if (node.text.includes('$')) {
+      const { text, mistakes, isWhole } = expandEnvironment(node.text, environment);
+      if (text === node.text && mistakes.length === 0) return;
+      expanded.push({ node, value: isWhole && node.style === 'plain' ? plainScalar(text) : text, mistakes });
+    }
+  };
+  visit(document);
   return expanded;
 }
 
-function offsetOf(node: Node | null): number | undefined {
-  return node?.range?.[0];
-}
-
 /** Follows `path` as far as it goes. */
-function placeOf(document: Document, path: KeyPath): Place {
-  let place: Place = { key: null, value: document.contents as Node | null };
+function placeOf(document: YamlTree | undefined, path: KeyPath): Place {
+  let place: Place = { key: undefined, value: document };
   for (const part of path) {
-    const container = isAlias(place.value) ? (place.value.resolve(document) ?? null) : place.value;
-    const next = childOf(container, part);
+    const next = childOf(place.value, part);
     if (next === undefined) return place;
     place = next;
   }
   return place;
 }
 
-function childOf(container: Node | null, part: string | number): Place | undefined {
-  if (isMap(container)) {
-    const pair = container.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(part));
-    return pair && { key: pair.key as Node | null, value: pair.value as Node | null };
-  }
-  if (isSeq(container)) {
-    const value = container.items[Number(part)] as Node | undefined;
-    return value && { key: null, value };
+function childOf(container: YamlTree | undefined, part: string | number): Place | undefined {
+  if (container?.kind === 'mapping') return container.entries.find(({ key }) => keyText(key) === String(part));
+  if (container?.kind === 'sequence') {
+    const value = container.items[Number(part)];
+    return value && { key: undefined, value };
   }
   return undefined;
 }

@@ -137,10 +137,7 @@ export class Collector {
     const rules = await this.#inTurns(rulesInSteps(read), pauses);
     const after = await this.#inTurns(this.#detector.engineFor(rules).compile(), pauses);
     await this.#inTurns(wantedInSteps(after), pauses);
-    await this.#inTurns(
-      this.#source.rehearse((event) => after.rehearse(event)),
-      pauses,
-    );
+    await this.#inTurns(this.#source.rehearse(after), pauses);
     if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
     const started = performance.now();
     const before = this.#detector.engine;
@@ -193,7 +190,7 @@ export class Collector {
   }
 
   #begin(warnings: readonly string[]): void {
-    for (const _ of this.#source.rehearse((event) => this.#detector.engine.rehearse(event)));
+    for (const _ of this.#source.rehearse(this.#detector.engine));
     this.#begun = true;
     this.#planTurn();
     this.#ticker = setInterval(() => this.#tick(), TICK_MILLIS);

@@ -119,6 +119,13 @@ export class Engine<E extends SpelledEvent> {
     return this.ruleset.wants(eventType);
   }
 
+  /** The first time in steps of about a millisecond: all that runs is compiled then. */
+  *rehearseInSteps(event: E): Generator<undefined, void> {
+    event.spelling = 0;
+    const rehearse = this.ruleset.rehearser(this.#eventTypeNames[event.type]!);
+    if (rehearse !== undefined) yield* rehearse(event);
+  }
+
   /** The same work as {@link evaluate} without its effects, for events that did not happen. */
   rehearse(event: E): void {
     const evaluator = this.#evaluators[event.type];

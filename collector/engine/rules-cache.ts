@@ -8,7 +8,7 @@ import { userCacheFolder } from '../user-cache.ts';
 import type { RulesRequest } from './load-rules.ts';
 
 /** What the outcome of a reading depends on, beside the rules: the code that reads and checks them. */
-const CODE = ['package.json', 'rules', 'collector/sources', 'collector/engine'];
+const CODE = ['package.json', 'rules', 'collector/sources', 'collector/engine', 'collector/yaml'];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DIGEST_BYTES = 32;
 /** A few sets of rules that come and go, and each version of a set that is being written. */

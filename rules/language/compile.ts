@@ -92,6 +92,8 @@ export class Compiler {
   readonly #usedLists = new Set<string>();
   readonly #usedMacros = new Set<string>();
   readonly #parsedMacros = new Map<string, Expression | undefined>();
+  /** A macro is parsed first and checked later. */
+  readonly #expanded = new Map<MappedText, MappedText>();
   readonly #checkedMacros = new Map<string, CheckedText>();
   readonly #reported = new Set<PlacedFinding>();
   readonly #linkedFolders = new LinkedFolders();
@@ -291,7 +293,12 @@ export class Compiler {
   }
 
   #expand(source: MappedText): MappedText {
-    return expandLists(source, this.#lists, (name) => this.#usedLists.add(name));
+    let expanded = this.#expanded.get(source);
+    if (expanded === undefined) {
+      expanded = expandLists(source, this.#lists, (name) => this.#usedLists.add(name));
+      this.#expanded.set(source, expanded);
+    }
+    return expanded;
   }
 
   /** Puts lists into lists, and makes the text of each. */

@@ -36,6 +36,9 @@ export type Evaluator<E> = (event: E, from: number) => number;
 /** The same, and notes what each entry that it tries costs. */
 export type Measurer<E> = (event: E, from: number, meter: Meter) => number;
 
+/** Runs the code in steps, for an event that did not happen: what runs for the first time is compiled then. No event may be evaluated in between. */
+export type Rehearser<E> = (event: E) => Generator<undefined, void>;
+
 /** A condition that an evaluator tries: that of a rule, or that of an earlier step of its sequence. */
 export interface RuleEntry {
   /** Index of the rule. */
@@ -87,6 +90,8 @@ export interface Ruleset<E> {
   evaluator(eventType: string): Evaluator<E> | undefined;
   /** Undefined where {@link evaluator} is. */
   measurer(eventType: string): Measurer<E> | undefined;
+  /** Undefined where {@link evaluator} is. */
+  rehearser(eventType: string): Rehearser<E> | undefined;
   /**
    * Whether some condition could hold for an event of the type of which checks come to what `known` says. Never false for one that can.
    * @param known undefined where the event decides
@@ -171,6 +176,7 @@ export function compileRuleset<E>(
         : foldedFor(eventType).conditions.some(canHold),
     evaluator: (eventType) => generated(eventType)?.evaluate,
     measurer: (eventType) => generated(eventType)?.measure,
+    rehearser: (eventType) => generated(eventType)?.rehearse,
     couldMatch: (eventType, known) => foldFor(eventType, conditions, resolver, known).conditions.some(canHold),
     prepare,
     get warnings() {

@@ -64,6 +64,7 @@ export function parseOperandAt(text: string, offset: number): Operand | undefine
 export const DEEPEST = 1000;
 
 const KEYWORDS: ReadonlySet<string> = new Set(['and', 'or', 'not']);
+const TRANSFORMER_CALLS: readonly string[] = TRANSFORMERS.map((name) => `${name}(`);
 const CONDITION_START = "a field, a macro name, 'not' or '('";
 
 class Parser {
@@ -152,7 +153,7 @@ class Parser {
   }
 
   #operator(operator: Operator): boolean {
-    if (/[a-z]/.test(operator)) return this.#wordOperator(operator);
+    if (WORD_OPERATORS.has(operator)) return this.#wordOperator(operator);
     return this.#scanner.symbol(operator);
   }
 
@@ -253,7 +254,7 @@ class Parser {
 
   #transformer(): TransformerOperand | undefined {
     const start = this.#scanner.offset;
-    const name = TRANSFORMERS.find((candidate) => this.#scanner.symbol(`${candidate}(`));
+    const name = TRANSFORMERS.find((_, index) => this.#scanner.symbol(TRANSFORMER_CALLS[index]!));
     if (name === undefined) return undefined;
     this.#deeper(1);
     const args = this.#arguments();
@@ -327,6 +328,7 @@ class Parser {
 
 /** Longer spellings first, so that `<=` is not read as `<`. */
 const OPERATOR_ORDER: readonly Operator[] = [...OPERATORS].sort((a, b) => b.length - a.length);
+const WORD_OPERATORS: ReadonlySet<Operator> = new Set(OPERATORS.filter((operator) => /[a-z]/.test(operator)));
 
 function isOneOf<T extends string>(list: readonly T[], value: string): value is T {
   return (list as readonly string[]).includes(value);

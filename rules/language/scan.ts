@@ -15,11 +15,10 @@ export class SyntaxProblem extends Error {
   }
 }
 
-const BLANKS = /[ \t\n\r\b]*/y;
+const BLANKS = ' \t\n\r\b';
 const IDENTIFIER = /[a-zA-Z]+[a-zA-Z0-9_]*/y;
-const FIELD_NAME = /[a-zA-Z]\w*(?:\.\w+)+/y;
 /** After `…label.` a name may hold what Kubernetes label names hold. */
-const LABEL_FIELD = /(?:container|k8s\.\w+)\.label\.[\w./-]*\w/y;
+const FIELD_NAME = /(?:container|k8s\.\w+)\.label\.[\w./-]*\w|[a-zA-Z]\w*(?:\.\w+)+/y;
 const BARE_STRING = /[^()"'\s=,]+/y;
 const BARE_ARGUMENT = /[^\]["'\s]+/y;
 const NUMBER = /0[xX][0-9a-fA-F]+|[+-]?[0-9]+\.?[0-9]*(?:[eE][+-][0-9]+)?/y;
@@ -49,7 +48,7 @@ export class Scanner {
   }
 
   skipBlanks(): void {
-    this.#read(BLANKS);
+    while (this.offset < this.text.length && BLANKS.includes(this.text[this.offset]!)) this.offset++;
   }
 
   atEnd(): boolean {
@@ -77,7 +76,7 @@ export class Scanner {
   }
 
   fieldName(): string | undefined {
-    return this.#read(LABEL_FIELD) ?? this.#read(FIELD_NAME);
+    return this.#read(FIELD_NAME);
   }
 
   bareArgument(): string | undefined {

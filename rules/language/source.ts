@@ -2,12 +2,21 @@
 export class SourceFile {
   readonly path: string;
   readonly text: string;
-  readonly #lineStarts: number[] = [0];
+  /** Found when the first place is asked for: most files have nothing to tell of. */
+  #knownLineStarts: number[] | undefined;
 
   constructor(path: string, text: string) {
     this.path = path;
     this.text = text;
-    for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) this.#lineStarts.push(at + 1);
+  }
+
+  get #lineStarts(): readonly number[] {
+    if (this.#knownLineStarts !== undefined) return this.#knownLineStarts;
+    const { text } = this;
+    const starts = [0];
+    for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+    this.#knownLineStarts = starts;
+    return starts;
   }
 
   /** Line and column of an offset, both counted from 1. */

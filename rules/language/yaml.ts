@@ -1,14 +1,6 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  parseAllDocuments,
-  Scalar,
-  type YAMLMap,
-} from 'yaml';
+import { parseYaml } from '../../collector/yaml/parse.ts';
+import type { YamlScalar, YamlTree } from '../../collector/yaml/tree.ts';
+import { keyText } from '../../collector/yaml/value.ts';
 import { type Folded, foldLists, type Run } from './bulk.ts';
 import { type Problem, problemAt } from './problem.ts';
 import type { MappedText, Place, SourceFile } from './source.ts';
@@ -16,7 +8,6 @@ import type { MappedText, Place, SourceFile } from './source.ts';
 /** What nodes must know of the file that they stand in. */
 interface Source {
   readonly file: SourceFile;
-  readonly document: Document;
   /** Long lists that were taken out, and how offsets are mapped back. */
   readonly folded: Folded | undefined;
 }
@@ -25,61 +16,58 @@ interface Source {
 export class YamlNode {
   readonly file: SourceFile;
   readonly #source: Source;
-  readonly #node: Node | null;
+  readonly #tree: YamlTree;
 
-  constructor(source: Source, node: Node | null | undefined) {
+  constructor(source: Source, tree: YamlTree) {
     this.file = source.file;
     this.#source = source;
-    this.#node = (isAlias(node) ? node.resolve(source.document) : node) ?? null;
+    this.#tree = tree;
   }
 
   /** Where the node stands, blanks and comments after it not counted. */
   get place(): Place {
     const [start, end] = this.#range;
-    return { file: this.file, start, end: Math.max(end, start) };
+    return { file: this.file, start, end };
   }
 
   /** In the file, whatever was folded before it. */
   get #range(): readonly [start: number, end: number] {
-    const [start, end] = this.#node?.range ?? [0, 0];
+    const { start, end } = this.#tree;
     const { folded } = this.#source;
-    return folded === undefined || isUnfolded(this.#node)
+    return folded === undefined || unfoldedItems.has(this.#tree)
       ? [start, end]
       : [folded.original(start), folded.original(end)];
   }
 
   /** The text of a scalar; undefined for sequences, mappings and nothing at all. */
   get scalar(): string | undefined {
-    const node = this.#node;
-    if (!isScalar(node) || isEmpty(node)) return undefined;
-    return typeof node.value === 'string' ? node.value : String(node.value);
+    return this.#tree.kind !== 'scalar' || isNothing(this.#tree) ? undefined : this.#tree.text;
   }
 
   /** True for `key:` with nothing after it. */
   get isNull(): boolean {
-    const node = this.#node;
-    return node === null || (isScalar(node) && isEmpty(node));
+    return this.#tree.kind === 'scalar' && isNothing(this.#tree);
   }
 
   get items(): YamlNode[] | undefined {
-    if (!isSeq(this.#node)) return undefined;
-    return this.#node.items.flatMap((item) => {
-      const run = this.#runOf(item as Node);
-      return run === undefined ? [this.#child(item as Node)] : unfold(run).map((each) => this.#child(each));
+    if (this.#tree.kind !== 'sequence') return undefined;
+    return this.#tree.items.flatMap((item) => {
+      const run = this.#runOf(item);
+      return run === undefined ? [this.#child(item)] : unfold(run).map((each) => this.#child(each));
     });
   }
 
   /** The texts of a sequence of scalars; else its first item that is none. Undefined if it is no sequence. */
   get texts(): readonly string[] | YamlNode | undefined {
-    if (!isSeq(this.#node)) return undefined;
+    if (this.#tree.kind !== 'sequence') return undefined;
     let texts: string[] = [];
-    for (const item of this.#node.items) {
-      const run = this.#runOf(item as Node);
+    for (const item of this.#tree.items) {
+      const run = this.#runOf(item);
       if (run !== undefined) {
         texts = texts.concat(run.texts);
         continue;
       }
-      const child = this.#child(item as Node);
+      const child = this.#child(item);
       const text = child.scalar;
       if (text === undefined) return child;
       texts.push(text);
@@ -89,30 +77,32 @@ export class YamlNode {
 
   /** How many runs of folded items a sequence has. */
   get runs(): number {
-    return isSeq(this.#node) ? this.#node.items.filter((item) => this.#runOf(item as Node) !== undefined).length : 0;
+    if (this.#tree.kind !== 'sequence') return 0;
+    return this.#tree.items.filter((item) => this.#runOf(item) !== undefined).length;
   }
 
   /** Keys and values in the order of the file. */
   get entries(): { key: string; keyNode: YamlNode; value: YamlNode }[] | undefined {
-    if (!isMap(this.#node)) return undefined;
-    return (this.#node as YAMLMap<Node, Node | null>).items.map((pair) => {
-      const keyNode = this.#child(pair.key);
-      return { key: keyNode.scalar ?? '', keyNode, value: this.#child(pair.value) };
-    });
+    if (this.#tree.kind !== 'mapping') return undefined;
+    return this.#tree.entries.map(({ key, value }) => ({
+      key: keyText(key),
+      keyNode: this.#child(key),
+      value: this.#child(value),
+    }));
   }
 
   /** The text of a scalar, with the place of each of its characters. */
   get mappedText(): MappedText | undefined {
     const text = this.scalar;
     if (text === undefined) return undefined;
-    const node = this.#node as Scalar;
+    const isBlock = (this.#tree as YamlScalar).style === 'block';
     const { file } = this;
     const [start, end] = this.#range;
     let offsets: number[] | undefined;
     return {
       text,
       place: (span) => {
-        offsets ??= alignScalar(text, file.text, start, end, isBlock(node));
+        offsets ??= alignScalar(text, file.text, start, end, isBlock);
         const from = offsets[Math.min(span.start, text.length)] ?? start;
         const last = span.end > span.start ? (offsets[Math.min(span.end, text.length) - 1] ?? from) + 1 : from;
         return { file, start: from, end: Math.max(from, last) };
@@ -120,39 +110,31 @@ export class YamlNode {
     };
   }
 
-  #child(node: Node | null | undefined): YamlNode {
-    return new YamlNode(this.#source, node);
+  #child(tree: YamlTree): YamlNode {
+    return new YamlNode(this.#source, tree);
   }
 
-  #runOf(node: Node): Run | undefined {
+  #runOf(item: YamlTree): Run | undefined {
     const { folded } = this.#source;
-    return folded === undefined || !isScalar(node) ? undefined : folded.runs.find(({ word }) => word === node.source);
+    if (folded === undefined || item.kind !== 'scalar' || item.style !== 'plain') return undefined;
+    return folded.runs.find(({ word }) => word === item.text);
   }
 }
 
-/** Nodes of items that were folded: their range is that in the file. */
-const unfoldedNodes = new WeakSet<Node>();
+/** Items that were folded: their place is that in the file. */
+const unfoldedItems = new WeakSet<YamlTree>();
 
-function isUnfolded(node: Node | null): boolean {
-  return node !== null && unfoldedNodes.has(node);
-}
-
-function unfold(run: Run): Scalar[] {
+function unfold(run: Run): YamlScalar[] {
   return run.texts.map((text, index) => {
-    const node = new Scalar(text);
     const [start, end] = [run.ranges[2 * index]!, run.ranges[2 * index + 1]!];
-    node.range = [start, end, end];
-    unfoldedNodes.add(node);
-    return node;
+    const item: YamlScalar = { kind: 'scalar', text, style: 'plain', start, end, tag: undefined };
+    unfoldedItems.add(item);
+    return item;
   });
 }
 
-function isEmpty(node: Scalar): boolean {
-  return node.type === 'PLAIN' && (node.source === '' || node.source === '~' || node.source === 'null');
-}
-
-function isBlock(node: Scalar): boolean {
-  return node.type === 'BLOCK_FOLDED' || node.type === 'BLOCK_LITERAL';
+function isNothing({ text, style }: YamlScalar): boolean {
+  return style === 'plain' && (text === '' || text === '~' || text === 'null');
 }
 
 /**
@@ -179,7 +161,8 @@ function alignScalar(value: string, source: string, start: number, end: number, 
 
 /** Past so much text, long lists not counted, the parser would take seconds and hundreds of megabytes. */
 const MOST_CHARACTERS = 4_000_000;
-const FOLD_FROM_CHARACTERS = 65_536;
+/** Up to here the parser is as quick as looking for lists. */
+const FOLD_FROM_CHARACTERS = 262_144;
 
 export interface ReadYaml {
   readonly documents: YamlNode[];
@@ -204,23 +187,10 @@ function parse(file: SourceFile, folded: Folded | undefined): ReadYaml {
     const message = `the file is too large: ${text.length} characters beside long lists, at most ${MOST_CHARACTERS} are read`;
     return { documents: [], problems: [refuse(message)] };
   }
-  try {
-    const parsed = parseAllDocuments(text, { schema: 'failsafe', prettyErrors: false, keepSourceTokens: false });
-    const documents = Array.isArray(parsed) ? parsed : [];
-    const problems = documents.flatMap(({ errors }) =>
-      errors.map(({ message, pos }) => refuse(`not valid YAML: ${message}`, ...pos)),
-    );
-    if (problems.length > 0) return { documents: [], problems };
-    const nodes = documents.map((each) => {
-      const document = each as Document;
-      return new YamlNode({ file, document, folded }, document.contents as Node);
-    });
-    return { documents: nodes, problems };
-  } catch (error) {
-    // The parser recurses; a file nested some thousand levels deep exhausts the stack.
-    const message = error instanceof RangeError ? 'nested too deep' : (error as Error).message;
-    return { documents: [], problems: [refuse(`not valid YAML: ${message}`)] };
-  }
+  const { documents, mistakes } = parseYaml(text);
+  const problems = mistakes.map(({ message, start, end }) => refuse(`not valid YAML: ${message}`, start, end));
+  if (problems.length > 0) return { documents: [], problems };
+  return { documents: documents.map((tree) => new YamlNode({ file, folded }, tree)), problems };
 }
 
 /** True if each run that was folded is found again where lists have their items. */

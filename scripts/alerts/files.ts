@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { dump } from 'js-yaml';
 import { AGENT_ALERTS } from './agent-alerts.ts';
 import { alertRule } from './alert.ts';
 import { DETECTION_ALERTS } from './detection-alerts.ts';
@@ -41,5 +41,5 @@ export function alertFiles(): [file: string, text: string][] {
 
 function yaml(value: unknown): string {
   // An alias would be right, and unreadable.
-  return GENERATED + stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+  return GENERATED + dump(value, { lineWidth: -1, noRefs: true });
 }

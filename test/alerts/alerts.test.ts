@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { describe, it } from 'node:test';
-import { parse } from 'yaml';
+import { load } from 'js-yaml';
 import { AGENT_ALERTS } from '../../scripts/alerts/agent-alerts.ts';
 import { CRYPTO_MINING_RULES, DETECTION_ALERTS, REVERSE_SHELL_RULES } from '../../scripts/alerts/detection-alerts.ts';
 import { LOKI_ALERTS } from '../../scripts/alerts/loki-alerts.ts';
@@ -53,8 +53,8 @@ describe('runbooks', () => {
 });
 
 it('the manifest for the operator has the groups of the rule file', () => {
-  const manifest = parse(readFileSync('alerts/shikra.prometheusrule.yaml', 'utf8')) as { spec: unknown };
-  assert.deepEqual(manifest.spec, parse(readFileSync(RULES, 'utf8')));
+  const manifest = load(readFileSync('alerts/shikra.prometheusrule.yaml', 'utf8')) as { spec: unknown };
+  assert.deepEqual(manifest.spec, load(readFileSync(RULES, 'utf8')));
 });
 
 it('a mistake in a query is found', () => {
@@ -68,7 +68,7 @@ it('a mistake in a query is found', () => {
 
 describe('the bundled rules', () => {
   const rules = globSync('rules/sets/*.yaml')
-    .flatMap((file) => parse(readFileSync(file, 'utf8')) as { rule?: string; override?: unknown }[])
+    .flatMap((file) => load(readFileSync(file, 'utf8')) as { rule?: string; override?: unknown }[])
     .flatMap(({ rule, override }) => (rule === undefined || override !== undefined ? [] : [rule]));
   const matching = (pattern: string) => {
     const regex = new RegExp(`^(?:${pattern})$`);

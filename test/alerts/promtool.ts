@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { dump, load } from 'js-yaml';
 import { RUNBOOKS } from '../../scripts/alerts/alert.ts';
 import { builtTool } from '../../scripts/tools.ts';
 
@@ -19,7 +19,7 @@ interface Rule {
 }
 
 export function rulesIn(file: string): Rule[] {
-  const { groups } = parse(readFileSync(file, 'utf8')) as { groups: { rules: Rule[] }[] };
+  const { groups } = load(readFileSync(file, 'utf8')) as { groups: { rules: Rule[] }[] };
   return groups.flatMap(({ rules }) => rules);
 }
 
@@ -56,10 +56,10 @@ export function runScenario({ alert, series, at }: Scenario): void {
   const folder = mkdtempSync(join(tmpdir(), 'shikra-alerts-'));
   try {
     // Only this one: promtool runs all that it is given, every minute.
-    writeFileSync(join(folder, 'rules.yaml'), stringify({ groups: [{ name: 'shikra', rules: [rule] }] }));
+    writeFileSync(join(folder, 'rules.yaml'), dump({ groups: [{ name: 'shikra', rules: [rule] }] }));
     writeFileSync(
       join(folder, 'test.yaml'),
-      stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests: [test] }),
+      dump({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests: [test] }),
     );
     runPromtool('test', 'rules', join(folder, 'test.yaml'));
   } finally {

@@ -205,7 +205,7 @@ test('a key that stands twice is a mistake at the second', () => {
 
 test('broken YAML is told with its place', () => {
   const [first] = mistakes('exporters:\n  stdout: {format: [\n');
-  assert.match(first ?? '', /^3:1: not valid YAML: /);
+  assert.match(first ?? '', /^2:21: not valid YAML: /);
 });
 
 test('a second document is a mistake', () => {

@@ -3,14 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { parse } from 'yaml';
+import { load } from 'js-yaml';
 import { checkCapabilities } from '../../cli/doctor/host.ts';
 import { builtTool, TOOLS } from '../../scripts/tools.ts';
 import { NO_PROMTOOL, runPromtool } from '../alerts/promtool.ts';
 
 const FOLDER = 'deploy/compose';
 const text = (file: string) => readFileSync(join(FOLDER, file), 'utf8');
-const yaml = <T>(file: string) => parse(text(file)) as T;
+const yaml = <T>(file: string) => load(text(file)) as T;
 
 interface Service {
   readonly image: string;
@@ -100,7 +100,7 @@ describe('what the parts are configured with', () => {
     interface Config {
       readonly inhibit_rules: readonly object[];
     }
-    const example = parse(readFileSync('alerts/alertmanager.example.yaml', 'utf8')) as Config;
+    const example = load(readFileSync('alerts/alertmanager.example.yaml', 'utf8')) as Config;
     const ours = yaml<Config>('alertmanager.yaml').inhibit_rules;
     assert.deepEqual(ours, example.inhibit_rules.slice(0, ours.length));
   });

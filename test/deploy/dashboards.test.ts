@@ -3,7 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, it } from 'node:test';
-import { stringify } from 'yaml';
+import { dump } from 'js-yaml';
 import { unknownLabelsIn } from '../alerts/logql.ts';
 import { unknownIn } from '../alerts/promql.ts';
 import { NO_PROMTOOL, runPromtool } from '../alerts/promtool.ts';
@@ -113,7 +113,7 @@ it("has only queries that Prometheus' own parser takes", { skip: NO_PROMTOOL }, 
   const folder = mkdtempSync(join(tmpdir(), 'shikra-dashboards-'));
   try {
     const file = join(folder, 'rules.yaml');
-    writeFileSync(file, stringify({ groups: [{ name: 'queries', rules }] }));
+    writeFileSync(file, dump({ groups: [{ name: 'queries', rules }] }));
     assert.match(runPromtool('check', 'rules', file), new RegExp(`SUCCESS: ${rules.length} rules found`));
   } finally {
     rmSync(folder, { recursive: true });

@@ -176,6 +176,27 @@ describe('compiled in steps', () => {
   });
 });
 
+// The first made-up event after a reload ran the code of all rules for the first time, in one turn: 10 ms and more, while the rings filled.
+describe('rehearsed in steps', () => {
+  const RULES = 100;
+  const text = `${Array.from({ length: RULES }, (_, index) => rule(`R${index}`, `  condition: evt.type = open and proc.name = n${index}\n`)).join('')}${MANY_OPENS}`;
+  const real = event('open', S, { 'proc.name': 'n99', 'proc.sid': 1 }, ['/etc/x', '/etc/y']);
+
+  it('an engine stops between its rules, and an event that did not happen leaves nothing', () => {
+    const [engine, other] = [engineOf(text, 'all'), engineOf(text, 'all')];
+    const steps = [...engine.rehearseInSteps({ ...real }), ...engine.rehearseInSteps({ ...real })];
+    assert.ok(steps.length > (2 * RULES) / 30, `${steps.length} steps`);
+    engine.rehearse({ ...real });
+    assert.deepEqual([...engine.matches], [...other.matches]);
+    const events = [real, real, real].map((each, index) => ({ ...each, timeNs: index * S }));
+    assert.deepEqual(outputs(engine, events), outputs(other, events));
+  });
+
+  it('an event of a type that no rule wants takes no step', () => {
+    assert.deepEqual([...engineOf(text).rehearseInSteps(event('connect', S))], []);
+  });
+});
+
 describe('measured events', () => {
   const TEXT = `${rule('A', '  condition: evt.type = open and proc.name = a\n')}${rule('B', '  condition: evt.type = open and proc.name = b\n')}${rule('C', '  condition: evt.type = execve\n')}${MANY_OPENS}`;
 

@@ -172,9 +172,9 @@ const MISTAKES: [string, string, string[]][] = [
     'YAML that is none',
     '- rule: "x\n',
     [
-      `rules.yaml:2:1: error LOAD_ERR_YAML_PARSE: not valid YAML: Missing closing "quote
-    
-    ^`,
+      `rules.yaml:1:11: error LOAD_ERR_YAML_PARSE: not valid YAML: a quote or a bracket is not closed before this, or this does not stand deeper than its key
+    - rule: "x
+              ^`,
     ],
   ],
   [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parse } from 'yaml';
+import { load } from 'js-yaml';
 import { bundledRulesPath, loadRules, readRuleFiles } from '../../rules/index.ts';
 import { rulesJsonSchema } from '../../rules/schema.ts';
 
@@ -55,7 +55,7 @@ function isOf(value: unknown, type: string): boolean {
 describe('the JSON Schema of rule files', () => {
   it('takes the bundled rules', async () => {
     const { files } = await readRuleFiles([bundledRulesPath()]);
-    for (const { path, text } of files) assert.deepEqual(misfits(parse(text), SCHEMA, path), []);
+    for (const { path, text } of files) assert.deepEqual(misfits(load(text), SCHEMA, path), []);
   });
 
   it('takes an override, an exception and any case of a priority', () => {
@@ -67,13 +67,13 @@ describe('the JSON Schema of rule files', () => {
 - list: l
   items: [1, a]
 `;
-    assert.deepEqual(misfits(parse(text), SCHEMA), []);
+    assert.deepEqual(misfits(load(text), SCHEMA), []);
   });
 
   it('refuses what the loader warns of or refuses', () => {
     const text =
       '- {rule: R, conditon: x, priority: bad, override: {priority: append}}\n- {macro: "1", condition: x}\n- {rul: R}\n';
-    assert.deepEqual(misfits(parse(text), SCHEMA), [
+    assert.deepEqual(misfits(load(text), SCHEMA), [
       '[0]: unknown conditon',
       '[0].priority: none',
       '[0].override.priority: not one of replace',

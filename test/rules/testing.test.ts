@@ -262,7 +262,7 @@ describe('a mistake in cases', () => {
     [
       'what is not YAML',
       '- {case: c',
-      'cases.yaml:1:11: error LOAD_ERR_YAML_PARSE: not valid YAML: Flow map in block collection must be sufficiently indented and end with a }',
+      'cases.yaml:1:11: error LOAD_ERR_YAML_PARSE: not valid YAML: unexpected end of the stream within a flow collection',
     ],
   ];
   for (const [what, cases, expected] of mistakes) {

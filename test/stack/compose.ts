@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { dump, load } from 'js-yaml';
 
 /** Where the parts of deploy/compose listen in a test, `host:port` by the name that they have there: `loki:3100`. */
 export type Addresses = Readonly<Record<string, string>>;
@@ -25,9 +25,9 @@ export function composeConfig(
 ): string {
   let text = readFileSync(join('deploy/compose', file), 'utf8');
   for (const [from, address] of Object.entries({ ...addresses, ...folders })) text = text.replaceAll(from, address);
-  const config = parse(text);
+  const config = load(text);
   change(config);
-  return write(join(to, file), stringify(config));
+  return write(join(to, file), dump(config));
 }
 
 /** Rules as they are in alerts/, but looked at every second. */

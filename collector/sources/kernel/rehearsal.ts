@@ -1,30 +1,44 @@
 import { EVENT_TYPES, FILE_KINDS, HEADER, OPEN, STRUCT_BYTES } from './layout.ts';
+import { Memory } from './memory.ts';
 import type { Process } from './process.ts';
-import { RingReader, type Take } from './ring-reader.ts';
+import { RingReader } from './ring-reader.ts';
 
 const RING_BYTES = 1 << 16;
 const RECORD_BYTES = 192;
 const ROUNDS = 30;
-/** A millisecond's worth of the first, which are the slow ones. */
-const STEP_EVENTS = 32;
+/** A millisecond's worth of those after the first, which are still slow. */
+const STEP_EVENTS = 8;
 /** linux/bpf.h: eight bytes before each record. */
 const RING_HEADER_BYTES = 8;
+
+/** What takes the made-up events. */
+export interface Takers {
+  /** The first: all that it meets is compiled then, which takes longer than real events should wait. */
+  first(memory: Memory, at: number): Generator<undefined, void>;
+  next(memory: Memory, at: number): void;
+}
 
 /**
  * Shows a few thousand made-up opens to the code that real ones are about to go through. The first events would meet code that is not yet
  * compiled, twenty times as slow, and a busy machine would fill the rings before it is. Stops after every few, for a thread that has real ones.
  */
-export function* rehearse(caller: Process, timeNs: number, take: Take): Generator<undefined, void> {
+export function* rehearse(caller: Process, timeNs: number, takers: Takers): Generator<undefined, void> {
   const ring = new ArrayBuffer(RING_BYTES);
   const records = Math.floor(RING_BYTES / (RECORD_BYTES + RING_HEADER_BYTES));
   for (let i = 0; i < records; i++)
     writeOpen(Buffer.from(ring, i * (RECORD_BYTES + RING_HEADER_BYTES)), caller, timeNs + i, i);
+  yield;
   const reader = new RingReader([ring]);
+  const all = [0, records * (RECORD_BYTES + RING_HEADER_BYTES), Number.MAX_SAFE_INTEGER];
+  yield* takers.first(new Memory(ring), RING_HEADER_BYTES);
   for (let round = 0; round < ROUNDS; round++) {
-    const positions = new Float64Array([0, records * (RECORD_BYTES + RING_HEADER_BYTES), Number.MAX_SAFE_INTEGER]);
+    const positions = new Float64Array(all);
     while (positions[0] !== positions[1]) {
       let left = STEP_EVENTS;
-      reader.read(positions, (memory, at) => take(memory, at) && --left > 0);
+      reader.read(positions, (memory, at) => {
+        takers.next(memory, at);
+        return --left > 0;
+      });
       yield;
     }
   }

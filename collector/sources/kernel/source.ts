@@ -50,6 +50,13 @@ export interface KernelSourceOptions {
   readonly hasCanaries?: boolean;
 }
 
+/** Rules that made-up events are shown to. */
+export interface Rehearsing {
+  /** The first one, which meets code that never ran: some of it at each step. */
+  rehearseInSteps(event: EventView): Generator<undefined, void>;
+  rehearse(event: EventView): void;
+}
+
 /**
  * System call events of this machine. Works the probe, keeps the process table, and shows each event to `onEvent` in the order of time.
  * The view that it shows is the same object each time: nothing of it may be kept.
@@ -131,14 +138,17 @@ export class KernelSource {
    * Goes through the motions with made-up events of this process, so that the first real ones meet compiled code. Counts nothing. Stops after
    * every few.
    */
-  *rehearse(onEvent: (event: EventView) => void): Generator<undefined, void> {
+  *rehearse(rules: Rehearsing): Generator<undefined, void> {
     const view = new EventView();
     if (this.table.known(process.pid) === undefined) this.table.fill();
     const self = this.table.known(process.pid) ?? unknownProcess(process.pid, 1e9, 1);
-    yield* rehearse(self, this.clock.nowNs(), (memory, at) => {
+    const show = (memory: Memory, at: number): EventView => {
       view.select(memory, at, self.known ? this.table.of(memory, at) : self);
-      onEvent(view);
-      return true;
+      return view;
+    };
+    yield* rehearse(self, this.clock.nowNs(), {
+      first: (memory, at) => rules.rehearseInSteps(show(memory, at)),
+      next: (memory, at) => rules.rehearse(show(memory, at)),
     });
   }
 
