@@ -10,7 +10,8 @@ import { bundledRulesPath, loadRules, readRuleFiles } from '../../rules/index.ts
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const READY_MILLIS = 20_000;
-const STOP_MILLIS = 5000;
+/** The agent allows itself five seconds; a busy machine may take as long again. Whoever supervises it kills it after ten. */
+const STOP_MILLIS = 10_000;
 /** A machine that is busy with other things fills the rings, and they are worked through in order. */
 const MARKER_MILLIS = 30_000;
 

