@@ -125,6 +125,62 @@ describe('what is submitted through io_uring is told as the call that it stands 
     });
   }
 
+  test('an attribute that is set there is told with its file and its name', () => {
+    const path = join(folder, 'link');
+    const names = ['fs.path.name', 'evt.args', 'shikra.evt.abi'];
+    const { fields } = event(capture, 'setxattr', ['uring', 'setxattr', path, 'trusted.shikra'], names);
+    assert.deepEqual(fields, {
+      'fs.path.name': path,
+      'evt.args': `res=0 path=${path} name=trusted.shikra flags=0`,
+      'shikra.evt.abi': 'io_uring',
+    });
+  });
+
+  /** Operations on an open file: the ring is descriptor 3, what they act on 4. */
+  const ON_A_FILE: readonly [type: string, args: string[], listed: string][] = [
+    ['fsetxattr', ['trusted.shikra.2'], 'res=0 fd=4(<f>FILE) name=trusted.shikra.2 flags=0'],
+    ['ftruncate', ['5'], 'res=0 fd=4(<f>FILE) length=5'],
+  ];
+  for (const [type, args, listed] of ON_A_FILE) {
+    test(`${type} is told with the file that it acts on`, () => {
+      const path = join(folder, `${type}-there`);
+      writeFileSync(path, 'content');
+      const names = ['fd.name', 'fd.num', 'fd.ino', 'evt.args', 'shikra.evt.abi'];
+      assert.deepEqual(event(capture, type, ['uring', type, path, ...args], names).fields, {
+        'fd.name': path,
+        'fd.num': 4,
+        'fd.ino': statSync(path).ino,
+        'evt.args': listed.replace('FILE', path),
+        'shikra.evt.abi': 'io_uring',
+      });
+    });
+  }
+
+  test('data that is moved there is told with where it comes from', () => {
+    const path = join(folder, 'file');
+    const names = ['fd.type', 'evt.arg.fd_in', 'evt.rawarg.fd_in', 'evt.rawres', 'shikra.evt.abi'];
+    assert.deepEqual(event(capture, 'splice', ['uring', 'splice', path], names).fields, {
+      'fd.type': 'pipe',
+      'evt.arg.fd_in': path,
+      'evt.rawarg.fd_in': 6,
+      'evt.rawres': 4,
+      'shikra.evt.abi': 'io_uring',
+    });
+  });
+
+  test('a file without a descriptor that gets one is told like one that gets another', () => {
+    const path = join(folder, 'file');
+    const names = ['fd.name', 'fd.num', 'fd.type', 'evt.rawarg.oldfd', 'shikra.evt.abi'];
+    const { fields, result } = event(capture, 'dup', ['uring', 'install', path], names);
+    assert.deepEqual(fields, {
+      'fd.name': path,
+      'fd.num': result,
+      'fd.type': 'file',
+      'evt.rawarg.oldfd': -1,
+      'shikra.evt.abi': 'io_uring',
+    });
+  });
+
   test('a socket that is made and connected there is told with its addresses', () => {
     const made = event(capture, 'socket', ['uring', 'socket', ''], ['evt.arg.domain', 'fd.num', 'evt.res']);
     assert.deepEqual(made.fields, { 'evt.arg.domain': 'AF_INET', 'fd.num': made.result, 'evt.res': 'SUCCESS' });

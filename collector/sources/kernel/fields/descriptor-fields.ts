@@ -201,14 +201,22 @@ const isFile: (event: EventView) => boolean = (event) =>
   event.shape === 'open' || (event.shape === 'descriptor' && family(event) === 0);
 const TCP_ESTABLISHED = 1;
 
+const DUPS: ReadonlySet<string> = new Set(['dup', 'dup2', 'dup3']);
+/** Calls that return a descriptor, and of which nothing else is about one. */
+const MAKE_DESCRIPTORS: ReadonlySet<string> = new Set(
+  'memfd_create userfaultfd pidfd_open pidfd_getfd perf_event_open io_uring_setup fsopen fsmount'.split(' '),
+);
+
 function number(event: EventView): number | undefined {
   switch (event.shape) {
     case 'open':
       return event.result;
     case 'descriptor':
-      return event.i32(DESCRIPTOR.fd2) >= 0 ? event.i32(DESCRIPTOR.fd2) : event.i32(DESCRIPTOR.fd);
+      return DUPS.has(event.typeName) && event.result >= 0 ? event.result : event.i32(DESCRIPTOR.fd);
     case 'socket':
       return event.i32(SOCKET.fd);
+    case 'scalar':
+      return MAKE_DESCRIPTORS.has(event.typeName) ? event.result : undefined;
     default:
       return undefined;
   }
@@ -270,7 +278,7 @@ export const DESCRIPTOR_FIELDS: FieldTable = {
 /** Calls whose second string is where it comes from: what a link points to, what is mounted. */
 const SECOND_IS_SOURCE: ReadonlySet<string> = new Set(['symlink', 'symlinkat', 'mount']);
 /** Calls whose second string is no path at all. */
-const SECOND_IS_NAME: ReadonlySet<string> = new Set(['setxattr', 'lsetxattr']);
+const SECOND_IS_NAME: ReadonlySet<string> = new Set(['setxattr', 'lsetxattr', 'setxattrat']);
 
 function first(event: EventView, raw: boolean): string | undefined {
   return raw ? event.pathRaw || undefined : event.path;
