@@ -18,14 +18,22 @@ static __always_inline void no_target(struct descriptor_event *event)
 static const char namespace_format[] = "%s:[%lu]";
 enum { NAMESPACE_BYTES = 64 };
 
-/* A namespace has no name in a folder: it is told as /proc does, by its kind and number. */
-static __always_inline bool append_namespace(struct record *record, struct str_ref *ref, struct inode *inode)
+#define PIDFD "[pidfd]"
+
+/* Namespaces and, since Linux 6.9, processes have files without a name: they are told as /proc does, a namespace by its kind and number. */
+static __always_inline bool append_nameless(struct record *record, struct str_ref *ref, struct inode *inode)
 {
+	unsigned long magic = BPF_CORE_READ(inode, i_sb, s_magic);
 	struct ns_common *namespace;
 	__u64 words[2];
 	long length;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != NSFS_MAGIC)
+	if (magic == PIDFS_MAGIC) {
+		__builtin_memcpy(string_start(record), PIDFD, sizeof(PIDFD));
+		string_end(record, ref, sizeof(PIDFD) - 1);
+		return true;
+	}
+	if (magic != NSFS_MAGIC)
 		return false;
 	namespace = BPF_CORE_READ(inode, i_private);
 	words[0] = (__u64)BPF_CORE_READ(namespace, ops, name);
@@ -55,7 +63,7 @@ static __always_inline void append_target(struct record *record, struct descript
 		read_socket(&event->socket, sk);
 		if (event->header.kind == KIND_UNIX)
 			append_unix_path(record, &event->path, 0, sk);
-	} else if (!append_namespace(record, &event->path, inode)) {
+	} else if (!append_nameless(record, &event->path, inode)) {
 		append_file_path(record, &event->path, 0, file);
 	}
 }

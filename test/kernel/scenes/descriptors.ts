@@ -100,6 +100,28 @@ export const DESCRIPTORS: readonly Scene[] = [
       },
     }),
   ),
+  // All of these were told as event descriptors or as files.
+  ...(
+    [
+      ['event', 'e'],
+      ['eventpoll', 'l'],
+      ['inotify', 'i'],
+      ['signalfd', 's'],
+      ['timerfd', 't'],
+      ['userfaultfd', 'u'],
+      ['io_uring', 'r'],
+      ['pidfd', 'P'],
+      ['bpf', 'b'],
+      ['memfd', 'm'],
+    ] as const
+  ).map(
+    ([kind, letter]): Scene => ({
+      type: 'dup',
+      what: `tells the kind of what lies in no folder: ${kind}`,
+      call: () => ['dup-of', kind],
+      fields: { 'fd.type': kind, 'fd.typechar': letter },
+    }),
+  ),
   {
     type: 'finit_module',
     call: (path) => ['finit_module', path, 'b=2'],

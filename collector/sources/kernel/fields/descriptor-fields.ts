@@ -32,6 +32,20 @@ const KIND_LETTERS: Readonly<Record<string, string>> = {
   memfd: 'm',
   anonymous: 'e',
 };
+/** Files that lie in no folder, by the beginning of the name that the kernel has for them: fd.type and fd.typechar. */
+const WITHOUT_PLACE: readonly (readonly [name: string, type: string, letter: string])[] = [
+  ['[eventfd', 'event', 'e'],
+  ['[eventpoll', 'eventpoll', 'l'],
+  ['inotify', 'inotify', 'i'],
+  ['[signalfd', 'signalfd', 's'],
+  ['[timerfd', 'timerfd', 't'],
+  ['[userfaultfd', 'userfaultfd', 'u'],
+  ['[io_uring', 'io_uring', 'r'],
+  ['[pidfd', 'pidfd', 'P'],
+  ['bpf', 'bpf', 'b'],
+  ['btf', 'bpf', 'b'],
+  ['memfd:', 'memfd', 'm'],
+];
 const NAMES: readonly (string | undefined)[] = [...FILE_KINDS.keys()].map((kind) => KIND_NAMES[kind]);
 const LETTERS: readonly (string | undefined)[] = [...FILE_KINDS.keys()].map((kind) => KIND_LETTERS[kind] ?? 'o');
 const KIND_IPV4 = FILE_KINDS.get('ipv4')!;
@@ -65,6 +79,18 @@ function kind(event: EventView): number {
       return 0;
   }
 }
+
+const SLASH = 0x2f;
+
+function withoutPlace(event: EventView): (typeof WITHOUT_PLACE)[number] | undefined {
+  const name = event.shape === 'descriptor' && family(event) === 0 ? event.path : undefined;
+  if (name === undefined || name.charCodeAt(0) === SLASH) return undefined;
+  return WITHOUT_PLACE.find(([beginning]) => name.startsWith(beginning));
+}
+
+const typeName: Getter = (event) => withoutPlace(event)?.[1] ?? NAMES[kind(event)];
+const typeLetter: Getter = (event) =>
+  withoutPlace(event)?.[2] ?? (kind(event) === 0 ? undefined : LETTERS[kind(event)]);
 
 const addresses = new Map<number, string>();
 
@@ -233,8 +259,8 @@ function device(event: EventView): number | undefined {
 
 export const DESCRIPTOR_FIELDS: FieldTable = {
   'fd.num': plain(number),
-  'fd.type': plain((event) => NAMES[kind(event)]),
-  'fd.typechar': plain((event) => (kind(event) === 0 ? undefined : LETTERS[kind(event)])),
+  'fd.type': plain(typeName),
+  'fd.typechar': plain(typeLetter),
   'fd.name': plain(name),
   'fd.nameraw': plain((event) => (event.shape === 'open' ? event.pathRaw || undefined : undefined)),
   'fd.directory': plain((event) => (isFile(event) ? event.cachedPath?.directory : undefined)),
