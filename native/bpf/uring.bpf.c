@@ -378,8 +378,11 @@ static __always_inline bool is_on_descriptor(__u16 type)
 	return type == EVENT_FTRUNCATE || type == EVENT_FSETXATTR || type == EVENT_SPLICE || type == EVENT_DUP;
 }
 
-/* Tells what came of an operation. One that goes on (IORING_ACCEPT_MULTISHOT, IORING_RECV_MULTISHOT) is told each time. */
-static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
+/*
+ * Tells what came of an operation. One that goes on (IORING_ACCEPT_MULTISHOT, IORING_RECV_MULTISHOT) is told each time. A global function, so that the verifier
+ * looks at it once, whatever it is called from.
+ */
+__noinline int end_operation(__u64 key, __s32 result, bool goes_on)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct operation *operation = bpf_map_lookup_elem(&operations, &key);
@@ -389,7 +392,7 @@ static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
 	__u16 type;
 
 	if (!operation)
-		return;
+		return 0;
 	if (record_begin(&record, sizeof(struct open_event), EVENT_NONE, CLASS_FILE, 0)) {
 		size = ((struct event_header *)operation->record)->size;
 		if (size > OPERATION_BYTES)
@@ -409,6 +412,7 @@ static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
 	}
 	if (!goes_on)
 		bpf_map_delete_elem(&operations, &key);
+	return 0;
 }
 
 struct wanted_operation { __u64 ring, user_data, key; };
