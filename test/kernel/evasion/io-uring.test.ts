@@ -3,12 +3,26 @@ import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { wantsOperations } from '../../../collector/sources/kernel/canary-calls.ts';
 import { unreadableFields } from '../../../collector/sources/kernel/fields/gaps.ts';
+import { allOf, COLLECTED_EVENT_TYPES, interestsFor } from '../../../collector/sources/kernel/system-calls.ts';
 import { Capture, type Fields } from '../capture.ts';
-import { buildEvade, EVADE, event, events } from './evade.ts';
+import * as evaded from './evade.ts';
+import { buildEvade, EVADE } from './evade.ts';
 
 let capture: Capture;
 let folder: string;
+/** Calls that were made through a ring. */
+const tried = new Set<string>();
+
+const events: typeof evaded.events = (from, type, ...rest) => {
+  tried.add(type);
+  return evaded.events(from, type, ...rest);
+};
+const event: typeof evaded.event = (from, type, ...rest) => {
+  tried.add(type);
+  return evaded.event(from, type, ...rest);
+};
 
 before(async () => {
   buildEvade();
@@ -302,6 +316,11 @@ describe('what is submitted through io_uring is told as the call that it stands 
       'fd.type': 'file',
       'evt.res': 'SUCCESS',
     });
+  });
+
+  test('every call that the probe knows an operation of was made here', () => {
+    const types = COLLECTED_EVENT_TYPES.filter((type) => wantsOperations(interestsFor(allOf([type])).interests));
+    assert.deepEqual([...types].sort(), [...tried].sort());
   });
 
   test('an attempt that no rule asks for costs nothing: it is not told', async () => {
