@@ -210,8 +210,13 @@ describe('what is submitted through io_uring is told as the call that it stands 
     });
   });
 
-  for (const type of ['sendto', 'sendmsg']) {
-    test(`a datagram that is sent there (${type}) is told with its receiver`, () => {
+  for (const [operation, type] of [
+    ['sendto', 'sendto'],
+    ['sendmsg', 'sendmsg'],
+    ['sendto-zc', 'sendto'],
+    ['sendmsg-zc', 'sendmsg'],
+  ] as const) {
+    test(`a datagram that is sent there (${operation}) is told with its receiver`, () => {
       const names = [
         'fd.sip',
         'fd.sport',
@@ -221,7 +226,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
         'evt.rawres',
         'shikra.evt.abi',
       ];
-      assert.deepEqual(event(capture, type, ['uring', type, '9'], names).fields, {
+      assert.deepEqual(event(capture, type, ['uring', operation, '9'], names).fields, {
         'fd.sip': '127.0.0.1',
         'fd.sport': 9,
         'fd.l4proto': 'udp',

@@ -76,12 +76,13 @@ static int ring_fill(struct io_uring_sqe *sqe, char **argv)
 		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
 		sqe->addr = (unsigned long)&address;
 		sqe->off = sizeof(address);
-	} else if (!strcmp(operation, "sendto") || !strcmp(operation, "sendmsg")) {
+	} else if (!strncmp(operation, "send", 4)) {
 		static struct iovec part = { "payload", 7 };
 		static struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &part, .msg_iovlen = 1 };
 
 		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-		sqe->opcode = operation[4] == 't' ? IORING_OP_SEND : IORING_OP_SENDMSG;
+		if (strstr(operation, "-zc")) sqe->opcode = operation[4] == 't' ? 47 : 48; /* IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, newer than some headers */
+		else sqe->opcode = operation[4] == 't' ? IORING_OP_SEND : IORING_OP_SENDMSG;
 		sqe->fd = socket(AF_INET, SOCK_DGRAM, 0);
 		sqe->addr = operation[4] == 't' ? (unsigned long)"payload" : (unsigned long)&message;
 		sqe->len = operation[4] == 't' ? 7 : 1;
