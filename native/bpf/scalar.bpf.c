@@ -3,6 +3,24 @@
 
 enum { PR_SET_NAME = 15, KEXEC_FILE_COMMAND_LINE = 3, PROTECTION = 2, PROT_WRITE_EXEC = 2 | 4 };
 
+#if defined(__TARGET_ARCH_x86)
+enum { NR_OLD_MMAP_COMPAT = 90 };
+#else
+enum { NR_OLD_MMAP_COMPAT = -2 };
+#endif
+
+/* The first mmap of 32-bit programs has its arguments in memory. */
+static __always_inline void read_old_mmap(struct syscall *call, struct pt_regs *regs)
+{
+	__u32 words[6] = {};
+
+	if (call->abi != ABI_COMPAT || syscall_number(regs) != NR_OLD_MMAP_COMPAT)
+		return;
+	bpf_probe_read_user(words, sizeof(words), (void *)call->arguments[0]);
+	for (int i = 0; i < 6; i++)
+		call->arguments[i] = words[i];
+}
+
 /* Programs map memory all the time: only what could be filled with code and run is told. */
 static __always_inline bool is_harmless_memory(__u16 type, const struct syscall *call)
 {
@@ -30,6 +48,8 @@ int BPF_PROG(collect_scalar, struct pt_regs *regs, long result)
 	const void *text = NULL;
 
 	interest = syscall_read(&call, regs, task);
+	if (interest && interest->type == EVENT_MMAP)
+		read_old_mmap(&call, regs);
 	if (!interest || is_harmless_memory(interest->type, &call) || !record_begin(&record, sizeof(*event), interest->type, CLASS_OTHER, result))
 		return 0;
 	event = (void *)record.header;

@@ -112,7 +112,7 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   fsmount: { family: 'scalar', x64: 432, arm64: 432, i386: 432 },
   kexec_load: { family: 'scalar', x64: 246, arm64: 104, i386: 283, x32: 528 },
   kexec_file_load: { family: 'scalar', x64: 320, arm64: 294 },
-  mmap: { family: 'scalar', x64: 9, arm64: 222, i386: 192 },
+  mmap: { family: 'scalar', x64: 9, arm64: 222, i386: [192, 90] },
   mprotect: { family: 'scalar', x64: 10, arm64: 226, i386: 125 },
 };
 

@@ -130,6 +130,17 @@ export const SCALARS: readonly Scene[] = [
     ({ result }) => `res=${result} addr=0 length=4096 prot=7(PROT_READ|PROT_WRITE|PROT_EXEC) flags=34 fd=-1 offset=0`,
     { 'evt.arg.prot': 'PROT_READ|PROT_WRITE|PROT_EXEC' },
   ),
+  {
+    type: 'mmap',
+    what: 'by the number with which 32-bit programs leave their arguments in memory',
+    arch: 'x64',
+    call: () => ['int80', 90, '=0,4096,7,0x22,-1,0'],
+    fields: {
+      'shikra.evt.abi': 'compat',
+      'evt.arg.length': 4096,
+      'evt.arg.prot': 'PROT_READ|PROT_WRITE|PROT_EXEC',
+    },
+  },
   numbered(
     'mprotect',
     [10, 4096, 4096, 7],
