@@ -118,7 +118,7 @@ struct net { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
-struct signal_struct { atomic_t live; unsigned int is_child_subreaper : 1; struct tty_struct *tty; struct pid *pids[4]; };
+struct signal_struct { atomic_t live; int nr_threads; unsigned int is_child_subreaper : 1; struct tty_struct *tty; struct pid *pids[4]; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 typedef struct { u64 val; } kernel_cap_t;
