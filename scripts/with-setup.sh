@@ -79,6 +79,7 @@ busybox|busybox-static|busybox|busybox
 runc|runc|runc|runc
 containerd|containerd|containerd|containerd
 dockerd|docker.io|moby-engine|docker
+podman|podman|podman|podman
 logrotate|logrotate|logrotate|logrotate
 aarch64-linux-gnu-gcc|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|gcc-aarch64-linux-gnu|aarch64-linux-gnu-gcc
 '

@@ -8,7 +8,28 @@ import type { Metrics } from '../telemetry/metrics.ts';
 const UNANSWERED_THAT_TELL = 10;
 const COLLECTOR = 'collector';
 
-const GIVEN_UP = (name: string): CanaryResult => ({ name, seen: true, missing: false });
+const WHAT = 'What the agent does itself to be told of it';
+const TOLD = {
+  missed: {
+    rule: INTERNAL_RULES.canaryMissing,
+    priority: 'Critical',
+    text: (names: string) =>
+      `${WHAT} is not told any more, by ${names}: part of what happens on this machine may not be seen`,
+  },
+  dropped: {
+    rule: INTERNAL_RULES.canaryMissing,
+    priority: 'Critical',
+    text: (names: string) =>
+      `${WHAT} is lost with other events for many rounds now, of ${names}: the rings are full, and what else happens on this machine is lost too`,
+  },
+  back: {
+    rule: INTERNAL_RULES.canaryBack,
+    priority: 'Notice',
+    text: (names: string) => `${WHAT} is told again, by ${names}`,
+  },
+} as const;
+
+const GIVEN_UP = (name: string): CanaryResult => ({ name, outcome: 'seen', missing: false });
 
 export interface CanaryWatchOptions {
   readonly metrics: Pick<Metrics, 'canaries' | 'canaryMissing' | 'recordPrograms'>;
@@ -28,12 +49,13 @@ export class CanaryWatch {
 
   /** The collector was asked for its counts. */
   asked(): void {
-    if (++this.#unanswered === UNANSWERED_THAT_TELL) this.#settle([{ name: COLLECTOR, seen: false, missing: true }]);
+    if (++this.#unanswered === UNANSWERED_THAT_TELL)
+      this.#settle([{ name: COLLECTOR, outcome: 'missed', missing: true }]);
   }
 
   /** It answered. */
   answered(): void {
-    if (this.#unanswered >= UNANSWERED_THAT_TELL) this.#settle([{ name: COLLECTOR, seen: true, missing: false }]);
+    if (this.#unanswered >= UNANSWERED_THAT_TELL) this.#settle([{ name: COLLECTOR, outcome: 'seen', missing: false }]);
     this.#unanswered = 0;
   }
 
@@ -58,25 +80,30 @@ export class CanaryWatch {
 
   #settle(canaries: CanaryReport['canaries']): void {
     const { metrics } = this.#options;
-    for (const { name, seen, missing } of canaries) {
-      metrics.canaries.inc({ canary: name, outcome: seen ? 'seen' : 'missed' });
+    for (const { name, outcome, missing } of canaries) {
+      metrics.canaries.inc({ canary: name, outcome });
       metrics.canaryMissing.set({ canary: name }, missing ? 1 : 0);
     }
-    const gone = canaries.filter(({ name, missing }) => missing && !this.#missing.has(name)).map(({ name }) => name);
+    const gone = canaries.filter(({ name, missing }) => missing && !this.#missing.has(name));
     const back = canaries.filter(({ name, missing }) => !missing && this.#missing.has(name)).map(({ name }) => name);
-    for (const name of gone) this.#missing.add(name);
+    for (const { name } of gone) this.#missing.add(name);
     for (const name of back) this.#missing.delete(name);
-    if (gone.length > 0) this.#tell(INTERNAL_RULES.canaryMissing, gone);
-    if (back.length > 0) this.#tell(INTERNAL_RULES.canaryBack, back);
+    this.#tell(
+      'missed',
+      gone.filter(({ outcome }) => outcome !== 'dropped').map(({ name }) => name),
+    );
+    this.#tell(
+      'dropped',
+      gone.filter(({ outcome }) => outcome === 'dropped').map(({ name }) => name),
+    );
+    this.#tell('back', back);
   }
 
-  #tell(rule: string, names: readonly string[]): void {
-    const isMissing = rule === INTERNAL_RULES.canaryMissing;
-    const list = names.join(', ');
-    const text = isMissing
-      ? `What the agent does itself to be told of it is not told any more, by ${list}: part of what happens on this machine may not be seen`
-      : `What the agent does itself to be told of it is told again, by ${list}`;
-    this.#options.logger[isMissing ? 'error' : 'info']({ component: 'canaries', canaries: names }, text);
-    this.#options.emit(internalDetection(rule, isMissing ? 'Critical' : 'Notice', text, { 'shikra.canaries': names }));
+  #tell(what: keyof typeof TOLD, names: readonly string[]): void {
+    if (names.length === 0) return;
+    const { rule, priority, text } = TOLD[what];
+    const output = text(names.join(', '));
+    this.#options.logger[priority === 'Notice' ? 'info' : 'error']({ component: 'canaries', canaries: names }, output);
+    this.#options.emit(internalDetection(rule, priority, output, { 'shikra.canaries': names }));
   }
 }

@@ -5,10 +5,10 @@ import type { RedactionConfig } from './config.ts';
 import { createRedact, type Redact } from './text.ts';
 
 /** Fields that hold command lines, whole or in parts; `proc.acmdline[2]` too. */
-const FIELD = /^(?:proc\.[apsv]{0,2}(?:cmdline|args|exeline|env)|evt\.(?:args?|rawarg))(?:[.[]|$)/;
+const FIELD = /^(?:proc\.[apsv]{0,2}(?:cmdline|args|exeline|env)|evt\.(?:args?|rawarg|info))(?:[.[]|$)/;
 /** The attributes that are made from them. */
 const ATTRIBUTE =
-  /^(?:process\.command_(?:line|args)|shikra\.process\.parent\.command_line|shikra\.field\.proc\.[apsv]{0,2}(?:cmdline|args|exeline|env)|shikra\.event\.(?:args?|rawarg))(?:\.|$)/;
+  /^(?:process\.command_(?:line|args)|shikra\.process\.parent\.command_line|shikra\.field\.proc\.[apsv]{0,2}(?:cmdline|args|exeline|env)|shikra\.event\.(?:args?|rawarg|info))(?:\.|$)/;
 
 /** Where something was hidden, in a detection: fields, or `output`. */
 const MARK = 'shikra.redacted';

@@ -48,7 +48,8 @@ export const CANARIES: readonly string[] = [...ATTACHED, 'interests', 'collector
 export interface CanaryResult {
   /** One of {@link CANARIES}. */
   readonly name: string;
-  readonly seen: boolean;
+  /** `dropped`: not seen, while events of its class were lost: it may be one of them. */
+  readonly outcome: 'seen' | 'missed' | 'dropped';
   /** Not seen for longer than chance has it, or known to be gone. */
   readonly missing: boolean;
 }

@@ -24,7 +24,7 @@ export const METRIC_TABLE = {
   },
   canaries: {
     name: 'shikra_canaries_total',
-    help: 'Canaries of the agent by outcome: seen, missed. Each is named after the program that must tell of it; `interests`: the programs go by the table that the agent gave them; `collector`: its thread answers (only what goes wrong is counted).',
+    help: 'Canaries of the agent by outcome: seen, missed, dropped (not seen, while events of its kind were lost). Each is named after the program that must tell of it; `interests`: the programs go by the table that the agent gave them; `collector`: its thread answers (only what goes wrong is counted).',
     type: 'counter',
     labels: ['canary', 'outcome'],
   },

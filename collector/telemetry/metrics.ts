@@ -149,7 +149,7 @@ function initialise(metrics: Counters & Gauges): void {
   for (const reason of DROP_REASONS)
     for (const eventClass of EVENT_CLASSES) metrics.eventsDropped.inc({ reason, class: eventClass }, 0);
   for (const canary of CANARIES) {
-    for (const outcome of ['seen', 'missed']) metrics.canaries.inc({ canary, outcome }, 0);
+    for (const outcome of ['seen', 'missed', 'dropped']) metrics.canaries.inc({ canary, outcome }, 0);
     metrics.canaryMissing.set({ canary }, 0);
   }
   for (const program of CALLED_PROGRAMS)

@@ -66,6 +66,8 @@ enum event_type {
 	EVENT_FCHOWNAT,
 	EVENT_SETXATTR,
 	EVENT_LSETXATTR,
+	EVENT_SETXATTRAT,
+	EVENT_NAME_TO_HANDLE_AT,
 	EVENT_MOUNT,
 	EVENT_UMOUNT2,
 	EVENT_OPEN_TREE,
@@ -77,6 +79,9 @@ enum event_type {
 	EVENT_FCHMOD,
 	EVENT_FCHOWN,
 	EVENT_FTRUNCATE,
+	EVENT_FSETXATTR,
+	EVENT_SPLICE,
+	EVENT_SENDFILE,
 	EVENT_DUP,
 	EVENT_DUP2,
 	EVENT_DUP3,
@@ -124,6 +129,8 @@ enum event_type {
 	EVENT_FSMOUNT,
 	EVENT_KEXEC_LOAD,
 	EVENT_KEXEC_FILE_LOAD,
+	EVENT_MMAP,     /* of memory that may be written and executed */
+	EVENT_MPROTECT, /* the same */
 	/* data sent and received */
 	EVENT_SENDTO,
 	EVENT_SENDMSG,
@@ -336,7 +343,7 @@ struct open_event {
 struct path_event {
 	struct event_header header;
 	__u64 argument; /* mode or flags or length or owner */
-	__u64 argument2; /* group, of the calls that set it */
+	__u64 argument2; /* group, of the calls that set it; device, of those that make one */
 	__s32 directory_fd;
 	__s32 directory_fd2;
 	struct str_ref path_raw;
@@ -370,7 +377,7 @@ struct descriptor_event {
 	__u32 file_mode;
 	struct socket_info socket;
 	struct str_ref path; /* the file's, or a unix socket's */
-	struct str_ref text; /* a further argument: the parameters of a kernel module */
+	struct str_ref text; /* a further argument: the parameters of a kernel module, the name of an attribute, the file that data comes from */
 };
 
 struct socket_event {

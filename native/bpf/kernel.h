@@ -42,7 +42,7 @@ enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16 };
 enum { PF_KTHREAD = 0x00200000 };
 enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000 };
 enum { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID };
-enum { OVERLAYFS_SUPER_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994 };
+enum { OVERLAYFS_SUPER_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, NSFS_MAGIC = 0x6e736673, PIDFS_MAGIC = 0x50494446 };
 enum { TS_COMPAT = 2 };
 enum { EINPROGRESS = 115 };
 
@@ -74,6 +74,7 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	unsigned int i_nlink;
+	void *i_private;
 };
 
 struct dentry {
@@ -109,14 +110,15 @@ struct mm_struct {
 struct tty_driver { int major; int minor_start; };
 struct tty_struct { struct tty_driver *driver; int index; };
 
-struct ns_common { unsigned int inum; };
+struct proc_ns_operations { const char *name; };
+struct ns_common { const struct proc_ns_operations *ops; unsigned int inum; };
 struct pid_namespace { struct ns_common ns; };
 struct mnt_namespace { struct ns_common ns; };
 struct net { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
-struct signal_struct { atomic_t live; unsigned int is_child_subreaper : 1; struct tty_struct *tty; struct pid *pids[4]; };
+struct signal_struct { atomic_t live; int nr_threads; unsigned int is_child_subreaper : 1; struct tty_struct *tty; struct pid *pids[4]; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 typedef struct { u64 val; } kernel_cap_t;
@@ -193,6 +195,11 @@ struct io_async_msghdr { struct iou_vec vec; struct msghdr msg; };
 struct io_socket { int domain, type, protocol; u32 file_slot; };
 struct io_accept { int flags; u32 file_slot; };
 struct io_listen { int backlog; };
+struct io_ftrunc { long long len; };
+struct xattr_name { char name[1]; };
+struct kernel_xattr_ctx { struct xattr_name *kname; unsigned int flags; };
+struct io_xattr { struct kernel_xattr_ctx ctx; struct filename *filename; };
+struct io_splice { int splice_fd_in; unsigned int flags; };
 
 struct seq_file { int dummy__unused; };
 struct bpf_iter_meta { struct seq_file *seq; };

@@ -10,7 +10,7 @@
 struct path_shape { __u8 path, directory_fd, path2, directory_fd2, argument, argument2; bool text2; };
 
 #define SHAPE(p, d, p2, d2, a) { .path = p, .directory_fd = d, .path2 = p2, .directory_fd2 = d2, .argument = a, .argument2 = X }
-#define OWNER(p, d, a, a2) { .path = p, .directory_fd = d, .path2 = X, .directory_fd2 = X, .argument = a, .argument2 = a2 }
+#define TWO(p, d, a, a2) { .path = p, .directory_fd = d, .path2 = X, .directory_fd2 = X, .argument = a, .argument2 = a2 }
 #define TEXT(p, t, a) { .path = p, .directory_fd = X, .path2 = t, .directory_fd2 = X, .argument = a, .argument2 = X, .text2 = true }
 #define X NO_ARGUMENT
 
@@ -32,13 +32,15 @@ static const struct path_shape shapes[EVENT_TYPES] = {
 	[EVENT_SYMLINKAT] = { .path = 2, .directory_fd = 1, .path2 = 0, .directory_fd2 = X, .argument = X, .argument2 = X, .text2 = true },
 	[EVENT_MKDIR] = SHAPE(0, X, X, X, 1),
 	[EVENT_MKDIRAT] = SHAPE(1, 0, X, X, 2),
-	[EVENT_MKNOD] = SHAPE(0, X, X, X, 1),
-	[EVENT_MKNODAT] = SHAPE(1, 0, X, X, 2),
-	[EVENT_CHOWN] = OWNER(0, X, 1, 2),
-	[EVENT_LCHOWN] = OWNER(0, X, 1, 2),
-	[EVENT_FCHOWNAT] = OWNER(1, 0, 2, 3),
+	[EVENT_MKNOD] = TWO(0, X, 1, 2),
+	[EVENT_MKNODAT] = TWO(1, 0, 2, 3),
+	[EVENT_CHOWN] = TWO(0, X, 1, 2),
+	[EVENT_LCHOWN] = TWO(0, X, 1, 2),
+	[EVENT_FCHOWNAT] = TWO(1, 0, 2, 3),
 	[EVENT_SETXATTR] = TEXT(0, 1, 4),
 	[EVENT_LSETXATTR] = TEXT(0, 1, 4),
+	[EVENT_SETXATTRAT] = { .path = 1, .directory_fd = 0, .path2 = 3, .directory_fd2 = X, .argument = 2, .argument2 = X, .text2 = true },
+	[EVENT_NAME_TO_HANDLE_AT] = SHAPE(1, 0, X, X, 4),
 	[EVENT_MOUNT] = TEXT(1, 0, 3),
 	[EVENT_UMOUNT2] = SHAPE(0, X, X, X, 1),
 	[EVENT_OPEN_TREE] = SHAPE(1, 0, X, X, 2),

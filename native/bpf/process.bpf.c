@@ -248,13 +248,30 @@ int BPF_PROG(collect_fork, struct task_struct *child, __u64 flags)
 	return 0;
 }
 
+/* Of processes whose threads ended side by side: whether one has told. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} ended SEC(".maps");
+
+/* Threads that end at the same time on several processors all find that none is left: the first tells. One alone has nobody to ask, but may be the second. */
+static __always_inline bool end_is_told(struct task_struct *task)
+{
+	bool alone = BPF_CORE_READ(task, signal, nr_threads) <= 1;
+	__u32 *told = bpf_task_storage_get(&ended, task->group_leader, NULL, alone ? 0 : BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	return told && __sync_lock_test_and_set(told, 1);
+}
+
 /* The last thread's exit is the process's: the leader may be gone long before. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(collect_exit, struct task_struct *task)
 {
 	struct record record;
 
-	if (BPF_CORE_READ(task, signal, live.counter))
+	if (BPF_CORE_READ(task, signal, live.counter) || end_is_told(task))
 		return 0;
 	if (!record_begin(&record, sizeof(struct exit_event), EVENT_PROCEXIT, CLASS_PROCESS, task->exit_code))
 		return 0;

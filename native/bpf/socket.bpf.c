@@ -110,6 +110,20 @@ struct socket_call {
 	__u32 type;
 };
 
+/* struct mmsghdr: a struct msghdr, and how many bytes of it went over; padded. */
+static __always_inline __u32 mmsghdr_bytes(const struct syscall *call)
+{
+	return call->abi == ABI_COMPAT || call->abi == ABI_X32 ? 32 : 64;
+}
+
+static __always_inline __u32 transferred(const struct socket_call *transfer)
+{
+	__u32 bytes = 0, after_header = mmsghdr_bytes(&transfer->call) == 32 ? 28 : 56;
+
+	bpf_probe_read_user(&bytes, sizeof(bytes), (void *)transfer->messages + after_header);
+	return bytes;
+}
+
 /* Tells of one message. Of recvfrom's and sendto's kin the arguments are the only one. */
 __noinline int submit_transfer(struct socket_call *transfer)
 {
@@ -136,7 +150,9 @@ __noinline int submit_transfer(struct socket_call *transfer)
 		event->argument = transfer->type == EVENT_SENDMSG || transfer->type == EVENT_RECVMSG ? call->arguments[2] : call->arguments[3];
 		if (!read_message(&message, (void *)transfer->messages, call->abi == ABI_COMPAT || call->abi == ABI_X32))
 			mark_unreadable(&record, 0);
-		if (bytes > message.length || transfer->type == EVENT_SENDMMSG || transfer->type == EVENT_RECVMMSG)
+		if (transfer->result > 0 && (transfer->type == EVENT_SENDMMSG || transfer->type == EVENT_RECVMMSG))
+			bytes = transferred(transfer);
+		if (bytes > message.length)
 			bytes = message.length;
 	} else {
 		message.base = call->arguments[1];
@@ -161,8 +177,7 @@ __noinline int submit_transfer(struct socket_call *transfer)
 static long submit_message(__u32 index, struct socket_call *transfer)
 {
 	submit_transfer(transfer);
-	/* struct mmsghdr: a struct msghdr and a length */
-	transfer->messages += transfer->call.abi == ABI_COMPAT || transfer->call.abi == ABI_X32 ? 32 : 64;
+	transfer->messages += mmsghdr_bytes(&transfer->call);
 	return 0;
 }
 

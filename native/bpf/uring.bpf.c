@@ -81,7 +81,8 @@ static __always_inline void keep_open(struct io_kiocb *request, struct task_stru
 	record_keep(&record, request);
 }
 
-struct operation_paths { struct filename *path, *path2; __u64 argument; __s32 directory_fd, directory_fd2; bool text2; };
+/* text: a second string that is no path. */
+struct operation_paths { struct filename *path, *path2; const char *text; __u64 argument; __s32 directory_fd, directory_fd2; };
 
 static __always_inline void read_operation_paths(struct operation_paths *paths, struct io_kiocb *request, __u16 type)
 {
@@ -114,13 +115,19 @@ static __always_inline void read_operation_paths(struct operation_paths *paths, 
 		paths->directory_fd2 = BPF_CORE_READ(link, new_dfd);
 		paths->path2 = BPF_CORE_READ(link, newpath);
 		paths->argument = BPF_CORE_READ(link, flags);
-	} else {
+	} else if (type == EVENT_SYMLINKAT) {
 		struct io_link *symlink = (void *)request;
 
 		paths->directory_fd = BPF_CORE_READ(symlink, new_dfd);
 		paths->path = BPF_CORE_READ(symlink, newpath);
-		paths->path2 = BPF_CORE_READ(symlink, oldpath);
-		paths->text2 = true;
+		paths->text = BPF_CORE_READ(symlink, oldpath, name);
+	} else if (bpf_core_type_exists(struct io_xattr)) {
+		struct io_xattr *attribute = (void *)request;
+
+		paths->directory_fd = AT_FDCWD;
+		paths->path = BPF_CORE_READ(attribute, filename);
+		paths->text = (const char *)BPF_CORE_READ(attribute, ctx.kname);
+		paths->argument = BPF_CORE_READ(attribute, ctx.flags);
 	}
 }
 
@@ -148,8 +155,41 @@ static __always_inline void keep_paths(struct io_kiocb *request, struct task_str
 	append_directory(&record, &event->directory, 1, task, paths.directory_fd, first);
 	if (paths.path2) {
 		first = append_name(&record, &event->path_raw2, 2, paths.path2);
-		if (!paths.text2)
-			append_directory(&record, &event->directory2, 3, task, paths.directory_fd2, first);
+		append_directory(&record, &event->directory2, 3, task, paths.directory_fd2, first);
+	} else if (paths.text) {
+		append_kernel_string(&record, &event->path_raw2, 2, paths.text);
+	}
+	record_keep(&record, request);
+}
+
+/* As the caller has it: of one in a slot of the ring there is none. */
+static __always_inline __s32 descriptor_of(struct io_kiocb *request)
+{
+	return request->flags & REQ_FIXED_FILE ? -1 : request->cqe.fd;
+}
+
+enum { SPLICE_FD_IN_FIXED = 1U << 31 /* SPLICE_F_FD_IN_FIXED: a slot */ };
+
+static __always_inline void keep_descriptor(struct io_kiocb *request, __u16 type)
+{
+	struct descriptor_event *event;
+	struct record record;
+
+	if (!record_begin(&record, sizeof(*event), type, CLASS_FILE, 0))
+		return;
+	event = (void *)record.header;
+	event->header.abi = ABI_IO_URING;
+	no_target(event);
+	event->fd = descriptor_of(request);
+	event->argument = 0;
+	if (type == EVENT_FTRUNCATE && bpf_core_type_exists(struct io_ftrunc)) {
+		event->argument = BPF_CORE_READ((struct io_ftrunc *)request, len);
+	} else if (type == EVENT_FSETXATTR && bpf_core_type_exists(struct io_xattr)) {
+		event->argument = BPF_CORE_READ((struct io_xattr *)request, ctx.flags);
+		append_kernel_string(&record, &event->text, 1, (const char *)BPF_CORE_READ((struct io_xattr *)request, ctx.kname));
+	} else if (type == EVENT_SPLICE) {
+		event->argument = BPF_CORE_READ((struct io_splice *)request, flags);
+		event->fd2 = event->argument & SPLICE_FD_IN_FIXED ? -1 : BPF_CORE_READ((struct io_splice *)request, splice_fd_in);
 	}
 	record_keep(&record, request);
 }
@@ -186,7 +226,7 @@ static __always_inline void keep_socket(struct io_kiocb *request, __u16 type)
 		return;
 	event = (void *)record.header;
 	event->header.abi = ABI_IO_URING;
-	event->fd = acts_on_socket(type) && !(request->flags & REQ_FIXED_FILE) ? request->cqe.fd : -1;
+	event->fd = acts_on_socket(type) ? descriptor_of(request) : -1;
 	event->argument = 0;
 	no_addresses(event);
 	if (type == EVENT_SOCKET) {
@@ -237,6 +277,9 @@ int BPF_PROG(submit_operation, struct io_kiocb *request)
 		break;
 	case FAMILY_PATH:
 		keep_paths(request, task, interest->type);
+		break;
+	case FAMILY_DESCRIPTOR:
+		keep_descriptor(request, interest->type);
 		break;
 	case FAMILY_SOCKET:
 		keep_socket(request, interest->type);
@@ -290,6 +333,26 @@ static __always_inline void end_open(struct record *record, struct io_kiocb *req
 	}
 }
 
+/* What a request acts on, be it in a slot or behind a descriptor: it stands at the start of every request. */
+static __always_inline struct file *file_of_request(struct io_kiocb *request)
+{
+	return BPF_CORE_READ((struct io_connect *)request, file);
+}
+
+static __always_inline void end_descriptor(struct record *record, struct io_kiocb *request, struct task_struct *task)
+{
+	struct descriptor_event *event = (void *)record->header;
+
+	if (event->header.type == EVENT_DUP) {
+		event->fd2 = event->header.result;
+	} else if (event->header.type == EVENT_SPLICE) {
+		bool in_slot = event->argument & SPLICE_FD_IN_FIXED;
+
+		append_origin(record, event, in_slot ? file_in_slot(request, BPF_CORE_READ((struct io_splice *)request, splice_fd_in)) : file_of(task, event->fd2));
+	}
+	append_target(record, event, file_of_request(request));
+}
+
 static __always_inline void end_socket(struct record *record, struct io_kiocb *request, struct task_struct *task)
 {
 	struct socket_event *event = (void *)record->header;
@@ -298,7 +361,7 @@ static __always_inline void end_socket(struct record *record, struct io_kiocb *r
 	__u32 slot;
 
 	if (acts_on_socket(event->header.type)) {
-		file = BPF_CORE_READ((struct io_connect *)request, file);
+		file = file_of_request(request);
 	} else if (result >= 0) {
 		slot = event->header.type == EVENT_SOCKET ? BPF_CORE_READ((struct io_socket *)request, file_slot) : BPF_CORE_READ((struct io_accept *)request, file_slot);
 		if (!slot)
@@ -310,8 +373,16 @@ static __always_inline void end_socket(struct record *record, struct io_kiocb *r
 	append_socket(record, event, file);
 }
 
-/* Tells what came of an operation. One that goes on (IORING_ACCEPT_MULTISHOT, IORING_RECV_MULTISHOT) is told each time. */
-static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
+static __always_inline bool is_on_descriptor(__u16 type)
+{
+	return type == EVENT_FTRUNCATE || type == EVENT_FSETXATTR || type == EVENT_SPLICE || type == EVENT_DUP;
+}
+
+/*
+ * Tells what came of an operation. One that goes on (IORING_ACCEPT_MULTISHOT, IORING_RECV_MULTISHOT) is told each time. A global function, so that the verifier
+ * looks at it once, whatever it is called from.
+ */
+__noinline int end_operation(__u64 key, __s32 result, bool goes_on)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct operation *operation = bpf_map_lookup_elem(&operations, &key);
@@ -321,7 +392,7 @@ static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
 	__u16 type;
 
 	if (!operation)
-		return;
+		return 0;
 	if (record_begin(&record, sizeof(struct open_event), EVENT_NONE, CLASS_FILE, 0)) {
 		size = ((struct event_header *)operation->record)->size;
 		if (size > OPERATION_BYTES)
@@ -333,12 +404,15 @@ static __always_inline void end_operation(__u64 key, __s32 result, bool goes_on)
 		type = record.header->type;
 		if (type == EVENT_OPENAT || type == EVENT_OPENAT2)
 			end_open(&record, request, task);
+		else if (is_on_descriptor(type))
+			end_descriptor(&record, request, task);
 		else if (record.header->class == CLASS_NETWORK)
 			end_socket(&record, request, task);
 		record_submit(&record);
 	}
 	if (!goes_on)
 		bpf_map_delete_elem(&operations, &key);
+	return 0;
 }
 
 struct wanted_operation { __u64 ring, user_data, key; };

@@ -30,7 +30,7 @@ export const EVT_FIELDS = [
   field('syscall.type', 'CHARBUF', 'name of the system call; absent for other events'),
   field('evt.category', 'CHARBUF', 'family of the event: file, net, process, ...'),
   field('evt.cpu', 'INT32', 'processor on which the event happened'),
-  field('evt.args', 'CHARBUF', 'all arguments as name=value, joined by blanks'),
+  field('evt.args', 'CHARBUF', 'all arguments as name=value, or name=number(NAME), joined by blanks'),
   field('evt.arg', 'CHARBUF', 'one argument as text, by name or number; flags are joined by |', KEY_REQUIRED),
   field(
     'evt.rawarg',

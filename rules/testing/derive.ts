@@ -214,9 +214,18 @@ function resultName(facts: Facts): string {
 
 function descriptor(facts: Facts): FieldValue | undefined {
   const given = firstGiven(facts, ['evt.arg.fd']);
-  if (given !== undefined) return Number(given);
+  if (given !== undefined && /^-?\d+$/.test(String(given))) return Number(given);
   if (RETURNS_DESCRIPTOR.has(facts.type)) return Number(facts.get('evt.rawres'));
   return facts.get('fd.typechar') === undefined ? undefined : 3;
+}
+
+/** As `<f>/etc/passwd` and `<4t>10.0.0.2:40000->10.0.0.1:443`. */
+function descriptorText(facts: Facts): FieldValue | undefined {
+  const number = facts.get('fd.num');
+  const letter = facts.get('fd.typechar');
+  if (number === undefined || letter === undefined) return number === undefined ? undefined : String(number);
+  const [transport = ''] = String(facts.get('fd.l4proto') ?? '');
+  return `<${letter}${transport}>${facts.get('fd.name') ?? ''}`;
 }
 
 const constant =
@@ -252,7 +261,7 @@ export const DERIVED: Readonly<Record<string, Derivation>> = {
   'evt.res': resultName,
   'evt.failed': (facts) => Number(facts.get('evt.rawres')) < 0,
   'evt.arg.res': (facts) => String(facts.get('evt.rawres')),
-  'evt.arg.fd': (facts) => (facts.get('fd.num') === undefined ? undefined : String(facts.get('fd.num'))),
+  'evt.arg.fd': descriptorText,
   'evt.arg.flags': (facts) => (OPENS.has(facts.type) && facts.type !== 'creat' ? 'O_RDONLY' : undefined),
   ...PATH_ARGUMENTS,
   'evt.arg.oldpath': (facts) => (MOVES.has(facts.type) ? sourcePath(facts) : undefined),

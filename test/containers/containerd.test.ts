@@ -8,6 +8,7 @@ import { Containerd, PAUSE, type PodOptions } from './containerd.ts';
 import { noEngine } from './engine-process.ts';
 import { HostCgroup } from './host-cgroup.ts';
 import { detectionOf, IMAGE, READ, READ_BY_IMAGE, SECRET, startAgent, until } from './secrets.ts';
+import { byCri, MOUNTED } from './told.ts';
 
 const skip = noEngine('containerd', 'ctr');
 const KUBERNETES = 'k8s.io';
@@ -40,7 +41,7 @@ describe('with containerd', { skip }, () => {
     const sandboxId = await containerd.runPod(pod);
     let id = '';
     const { output_fields: fields } = await detectionOf(agent, READ, async () => {
-      const options = { labels: { team: 'payments' }, privileged: true, mounts: { '/usr/share': '/mnt/share' } };
+      const options = { labels: { team: 'payments' }, privileged: true, mounts: { [MOUNTED.source]: MOUNTED.target } };
       id = await readInPod(sandboxId, pod, `${IMAGE}:1.2`, options);
     });
     const {
@@ -53,37 +54,7 @@ describe('with containerd', { skip }, () => {
     } = fields;
     assert.match(String(imageId), /^[0-9a-f]{12}$/);
     assert.ok(Number(started) > 1.7e18 && Number(duration) >= 0 && time && lineage);
-    assert.deepEqual(rest, {
-      'container.id': id.slice(0, 12),
-      'container.full_id': id,
-      'container.name': 'app',
-      'container.type': 'containerd',
-      'shikra.container.metadata': 'known',
-      'container.image': `${IMAGE}:1.2`,
-      'container.image.repository': IMAGE,
-      'container.image.tag': '1.2',
-      'container.image.digest': null,
-      'container.privileged': true,
-      'container.host_network': true,
-      'container.host_pid': false,
-      'container.mounts': '/usr/share:/mnt/share::false:private',
-      'container.mount.dest[0]': '/mnt/share',
-      'container.mount.source[/mnt/*]': '/usr/share',
-      'container.mount.rdwr[/usr/s*]': 'false',
-      'container.label.team': 'payments',
-      'container.labels': 'team:payments',
-      'container.healthcheck': null,
-      'container.ip': null,
-      'proc.is_container_healthcheck': false,
-      'k8s.pod.name': POD.name,
-      'k8s.ns.name': POD.namespace,
-      'k8s.pod.uid': pod.uid,
-      'k8s.pod.id': pod.uid,
-      'k8s.pod.sandbox_id': sandboxId.slice(0, 12),
-      'k8s.pod.full_sandbox_id': sandboxId,
-      'k8s.pod.label[app]': 'web',
-      'k8s.pod.labels': 'app:web,pod-template-hash:abc',
-    });
+    assert.deepEqual(rest, byCri(id, { ...pod, sandboxId }));
     await containerd.removePod(sandboxId);
   });
 

@@ -8,6 +8,7 @@ import { Dockerd } from './dockerd.ts';
 import { noEngine } from './engine-process.ts';
 import { HostCgroup } from './host-cgroup.ts';
 import { detectionOf, IMAGE, metricsWhen, READ, READ_BY_IMAGE, SECRET, startAgent, until } from './secrets.ts';
+import { BY_DOCKER, MOUNTED } from './told.ts';
 
 const skip = noEngine('dockerd', 'docker') || noContainers();
 const HELD = 'shikra_container_held_events_total';
@@ -42,7 +43,7 @@ describe('with Docker', { skip }, () => {
       '--label',
       'team=payments',
       '--volume',
-      '/usr/share:/mnt/share:ro',
+      `${MOUNTED.source}:${MOUNTED.target}:ro`,
     ];
     const { output_fields: fields } = await detectionOf(agent, READ, () =>
       read(docker, `${IMAGE}:1.2`, '--name', 'shop', ...options),
@@ -62,35 +63,7 @@ describe('with Docker', { skip }, () => {
     assert.ok(docker.run('inspect', '--format', '{{.Id}}', `${IMAGE}:1.2`).startsWith(`sha256:${imageId}`));
     assert.ok(Number(started) > 1.7e18 && Number(duration) >= 0 && Number(duration) < 1e11);
     assert.ok(time && lineage);
-    assert.deepEqual(rest, {
-      'container.name': 'shop',
-      'container.type': 'docker',
-      'shikra.container.metadata': 'known',
-      'container.image': `${IMAGE}:1.2`,
-      'container.image.repository': IMAGE,
-      'container.image.tag': '1.2',
-      'container.image.digest': null,
-      'container.privileged': true,
-      'container.host_network': false,
-      'container.host_pid': true,
-      'container.mounts': '/usr/share:/mnt/share:ro:false:rprivate',
-      'container.mount.dest[0]': '/mnt/share',
-      'container.mount.source[/mnt/*]': '/usr/share',
-      'container.mount.rdwr[/usr/s*]': 'false',
-      'container.label.team': 'payments',
-      'container.labels': 'team:payments',
-      'container.healthcheck': null,
-      'container.ip': null,
-      'proc.is_container_healthcheck': false,
-      'k8s.pod.name': null,
-      'k8s.ns.name': null,
-      'k8s.pod.uid': null,
-      'k8s.pod.id': null,
-      'k8s.pod.sandbox_id': null,
-      'k8s.pod.full_sandbox_id': null,
-      'k8s.pod.label[app]': null,
-      'k8s.pod.labels': null,
-    });
+    assert.deepEqual(rest, BY_DOCKER);
   });
 
   it('gives every one of many containers its own name, though each lives for some milliseconds', async () => {

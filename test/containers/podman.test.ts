@@ -1,4 +1,4 @@
-/** Podman's service, which answers as Docker does, where it is installed. */
+/** Podman's service, which answers as Docker does, with containers that do what a rule is about. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -20,6 +20,9 @@ const shared = (folder: string) => [
   '--events-backend=file',
   '--runtime=runc',
 ];
+
+/** Its own limits are above those of some machines. */
+const LIMITS = ['--network=none', '--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024'];
 
 describe('with Podman', { skip }, () => {
   const podman = new EngineProcess(
@@ -46,14 +49,7 @@ describe('with Podman', { skip }, () => {
   });
 
   it('tells of the container in which a secret was read', async () => {
-    const options = [
-      '--rm',
-      '--network=none',
-      '--ulimit=nofile=1024:1024',
-      '--ulimit=nproc=1024:1024',
-      '--label=team=payments',
-      '--name=shop',
-    ];
+    const options = ['--rm', ...LIMITS, '--label=team=payments', '--name=shop'];
     const { output_fields: fields } = await detectionOf(agent, READ, () =>
       run('run', ...options, `${IMAGE}:1.2`, 'cat', SECRET),
     );
@@ -65,5 +61,13 @@ describe('with Podman', { skip }, () => {
     assert.match(String(fields['container.image.digest']), /^sha256:[0-9a-f]{64}$/);
     assert.equal(fields['container.privileged'], false);
     assert.equal(fields['container.label.team'], 'payments');
+  });
+
+  it('knows what is run in a container later', async () => {
+    run('run', '--detach', ...LIMITS, '--name=visited', `${IMAGE}:1.2`);
+    const { output_fields: fields } = await detectionOf(agent, READ, () => run('exec', 'visited', 'cat', SECRET));
+    assert.equal(fields['container.name'], 'visited');
+    assert.equal(fields['shikra.container.metadata'], 'known');
+    assert.ok(Number(fields['container.duration']) > 0);
   });
 });

@@ -11,11 +11,13 @@ function watch() {
   const logger = createLogger({ level: 'silent' });
   const watched = new CanaryWatch({ metrics, logger, emit: (detection) => detections.push(detection) });
   const told = () => detections.splice(0).map((one) => [one.rule, one.priority, one.output_fields['shikra.canaries']]);
-  return { watched, told, metrics };
+  return { watched, told, metrics, detections };
 }
 
 const round = (...canaries: [name: string, seen: boolean, missing: boolean][]) => ({
-  canaries: canaries.map(([name, seen, missing]) => ({ name, seen, missing })),
+  canaries: canaries.map(
+    ([name, isSeen, missing]) => ({ name, outcome: isSeen ? 'seen' : 'missed', missing }) as const,
+  ),
   programs: [],
   notes: [],
 });
@@ -45,6 +47,23 @@ test('what is missing is told once, together, and again when it is back', async 
   watched.hear(round(['note_paths', false, true], ['collect_exec', true, false], ['collect_fork', true, false]));
   assert.deepEqual(told(), [[BACK, 'Notice', ['collect_exec']]]);
   assert.equal(watched.readiness().ready, false);
+});
+
+test('what is lost with other events for long is told as that', async () => {
+  const { watched, told, metrics, detections } = watch();
+  const lost = { name: 'collect_open', outcome: 'dropped' } as const;
+  watched.hear({ ...round(), canaries: [{ ...lost, missing: false }] });
+  assert.equal(detections.length, 0);
+  assert.equal(watched.readiness().ready, true);
+  watched.hear({ ...round(), canaries: [{ ...lost, missing: true }] });
+  assert.match(
+    detections[0]!.output,
+    /is lost with other events for many rounds now, of collect_open: the rings are full/,
+  );
+  assert.deepEqual(told(), [[MISSING, 'Critical', ['collect_open']]]);
+  assert.equal(watched.readiness().ready, false);
+  const page = await metrics.registry.metrics();
+  assert.match(page, /shikra_canaries_total\{canary="collect_open",outcome="dropped"\} 2/);
 });
 
 test('what new rules do not need any more is not missed any more', () => {

@@ -14,6 +14,8 @@ export type Fields = Readonly<Record<string, FieldValue | undefined>>;
 export interface CapturedEvent {
   readonly type: string;
   readonly pid: number;
+  /** How many had been delivered with this one. */
+  readonly count: number;
   readonly spellings: readonly string[];
   readonly unreadable: number;
   readonly truncated: number;
@@ -32,6 +34,7 @@ export class Capture {
   readonly #resolver: KernelFields;
   #visit: (event: EventView) => void = () => {};
   #watch: ((event: EventView) => void) | undefined;
+  #count = 0;
 
   private constructor(options: CaptureOptions) {
     this.source = new KernelSource({
@@ -51,6 +54,7 @@ export class Capture {
     capture.source.want(allOf(options.eventTypes ?? COLLECTED_EVENT_TYPES));
     capture.source.start(
       (event) => {
+        capture.#count++;
         capture.#visit(event);
         capture.#watch?.(event);
       },
@@ -119,6 +123,7 @@ export class Capture {
     return {
       type: event.typeName,
       pid: event.u32(HEADER.pid),
+      count: this.#count,
       spellings: event.paths.slice(0, event.spellings).map(({ text }) => text),
       unreadable: event.memory.bytes[event.at + HEADER.unreadable]!,
       truncated: event.memory.bytes[event.at + HEADER.truncated]!,

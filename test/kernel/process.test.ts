@@ -148,6 +148,14 @@ test('a fork is told with its kind, and the child has the image of its parent un
   });
 });
 
+test('the end of a process is told once, whatever threads it had', () => {
+  // Threads that end side by side, on processors of their own, all find that none is left: each told of the end.
+  for (let round = 0; round < 200; round++) {
+    const { events } = capture.of(() => trigger(['threads', '12']));
+    assert.equal(events.filter(({ type }) => type === 'procexit').length, 1, `round ${round}`);
+  }
+});
+
 test('ancestors are known to the first process', () => {
   const names = ['proc.aname', 'proc.pname', 'proc.aname[2]', 'proc.apid[1]'];
   const { events } = capture.of(() => spawnSync('sh', ['-c', `${TRIGGER} nothing; true`]), names);

@@ -111,6 +111,15 @@ test('a detection has no secret in any part that shows the command line, and say
   assert.equal(redaction.detection(harmless), harmless);
 });
 
+test('every field that has the arguments of a call is looked through', () => {
+  // `evt.info` is another name for `evt.args`, and was forgotten.
+  const redaction = createRedaction({ command_lines: true, patterns: [] })!;
+  const fields = { 'evt.args': 'x', 'evt.info': 'x', 'evt.arg.args': 'x', 'evt.rawarg[2]': 'x' };
+  const secret = Object.fromEntries(Object.keys(fields).map((name) => [name, 'res=0 args=-h db --password=s3cret']));
+  const { output_fields } = redaction.detection(detection(0, { output_fields: secret }));
+  for (const value of Object.values(output_fields)) assert.equal(value, 'res=0 args=-h db --password=***');
+});
+
 test('a record of another agent, which hid nothing, is treated the same', () => {
   const redaction = createRedaction({ command_lines: true, patterns: [] })!;
   const origin = { key: '', resource: {} as never, scope: { name: 'x', version: undefined, schemaUrl: undefined } };

@@ -2,19 +2,44 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import type { Interests, Probe, ProgramState } from '../../../native/index.ts';
 import { ShikraError } from '../../errors.ts';
-import { CALLED_PROGRAMS, type CanaryReport, type CanaryResult } from '../../telemetry/collector-stats.ts';
+import {
+  CALLED_PROGRAMS,
+  type CanaryReport,
+  type CanaryResult,
+  type EventClass,
+} from '../../telemetry/collector-stats.ts';
 import { FAMILY_CANARIES, wantsOperations } from './canary-calls.ts';
 import { HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
 import { resultName } from './numbers.ts';
 import { OwnEvents } from './own-events.ts';
 
-/** One may be lost like any event in a burst; the second tells. */
-const MISSES_THAT_TELL = 2;
+/**
+ * In rounds in a row: one may be missed by chance, the second tells. One that was lost with other events says little: a flood may last. But who fills the rings is
+ * not to keep it from being told that nothing is heard of a program.
+ */
+const WEIGHTS = { seen: 0, missed: 6, dropped: 1 } as const;
+const WEIGHT_THAT_TELLS = 12;
 const PROCESS_PROGRAMS = ['collect_fork', 'collect_exec', 'collect_exit'];
 const OPERATION_PROGRAMS = ['submit_operation', 'complete_operation'];
 const DISPATCHER = 'dispatch_sys_exit';
 const NOTE_PATHS = 'note_paths';
+/** Of which class of events each program's canary is; the dispatcher's is whichever comes through. */
+const CLASSES: Readonly<Record<string, readonly EventClass[]>> = {
+  collect_open: ['file'],
+  collect_path: ['file'],
+  collect_descriptor: ['file'],
+  collect_socket: ['network'],
+  collect_socketcall: ['network'],
+  collect_scalar: ['other'],
+  note_paths: ['file'],
+  dispatch_sys_exit: ['file', 'network', 'other'],
+  submit_operation: ['other'],
+  complete_operation: ['other'],
+  collect_fork: ['process'],
+  collect_exec: ['process'],
+  collect_exit: ['process'],
+};
 const CALL_PROGRAMS = [...FAMILY_CANARIES.map(({ program }) => program), DISPATCHER, NOTE_PATHS];
 const INTERESTS = 'interests';
 /** linux/seccomp.h, SECCOMP_MODE_FILTER: it answers calls that it does not know before a program at their beginning is asked. */
@@ -25,7 +50,11 @@ interface Round {
   readonly own: OwnEvents;
   /** Programs that have been given something to tell. */
   readonly provoked: ReadonlySet<string>;
+  /** Events that had been lost before, by class. */
+  readonly lost: LostEvents;
 }
+
+type LostEvents = Readonly<Record<EventClass, number>>;
 
 /**
  * Has every attached program tell of something again and again, and says which does not: calls by numbers that mean nothing, an operation of io_uring that does
@@ -35,7 +64,8 @@ export class Canaries {
   readonly #probe: Probe;
   readonly #selfPid: number;
   readonly #pidNamespace: number;
-  readonly #misses = new Map<string, number>();
+  readonly #lostEvents: () => LostEvents;
+  readonly #unseen = new Map<string, number>();
   /** What cannot be provoked here, and why. */
   readonly #impossible = new Map<string, string>();
   #wanted: Interests & { readonly families: number };
@@ -43,9 +73,13 @@ export class Canaries {
   #turn = 0;
   #notes: string[] = [];
 
-  /** @param wanted as the probe has them; it is attached already */
-  constructor(probe: Probe, wanted: Interests & { readonly families: number }) {
+  /**
+   * @param wanted as the probe has them; it is attached already
+   * @param lostEvents how many did not arrive since the start
+   */
+  constructor(probe: Probe, wanted: Interests & { readonly families: number }, lostEvents: () => LostEvents) {
     this.#probe = probe;
+    this.#lostEvents = lostEvents;
     this.#wanted = wanted;
     this.#selfPid = probe.processes(process.pid).readUInt32LE(HEADER.pid);
     this.#pidNamespace = Number(/\d+/.exec(readlinkSync('/proc/self/ns/pid_for_children'))?.[0]);
@@ -67,7 +101,7 @@ export class Canaries {
   next(): CanaryReport {
     const states = this.#probe.programs();
     const canaries = this.#round === undefined ? [] : this.#judge(this.#round, states);
-    if (canaries.every(({ seen }) => seen)) this.#turn++; // else the same processor again: a ring that tells nothing is found out
+    if (canaries.every(({ outcome }) => outcome === 'seen')) this.#turn++; // else the same processor again: a ring that tells nothing is found out
     this.#mend(states, canaries);
     this.#begin(states);
     const notes = this.#notes;
@@ -80,27 +114,29 @@ export class Canaries {
     this.#probe.reap();
   }
 
-  #judge({ own, provoked }: Round, states: readonly ProgramState[]): CanaryResult[] {
+  #judge({ own, provoked, lost: before }: Round, states: readonly ProgramState[]): CanaryResult[] {
     const attached = states.filter((state) => state.attached || own.seen.has(state.name) || provoked.has(state.name));
-    const ofPrograms = attached.map(({ name, lost }) => {
-      const seen = !lost && (!provoked.has(name) || own.seen.has(name));
-      return { name, seen, missing: this.#count(name, seen) >= MISSES_THAT_TELL || lost };
+    const now = this.#lostEvents();
+    const ofPrograms = attached.map(({ name, lost: isDetached }): CanaryResult => {
+      const isSeen = !isDetached && (!provoked.has(name) || own.seen.has(name));
+      const hasLoss = !isDetached && CLASSES[name]?.some((each) => now[each] > before[each]);
+      const outcome = isSeen ? 'seen' : hasLoss ? 'dropped' : 'missed';
+      return { name, outcome, missing: this.#weigh(name, outcome) >= WEIGHT_THAT_TELLS || isDetached };
     });
     const isIntact = this.#probe.interests().equals(this.#wanted.interests);
-    return [...ofPrograms, { name: INTERESTS, seen: isIntact, missing: !isIntact }];
+    return [...ofPrograms, { name: INTERESTS, outcome: isIntact ? 'seen' : 'missed', missing: !isIntact }];
   }
 
-  /** Misses in a row. */
-  #count(name: string, seen: boolean): number {
-    const misses = seen ? 0 : (this.#misses.get(name) ?? 0) + 1;
-    this.#misses.set(name, misses);
-    return misses;
+  #weigh(name: string, outcome: CanaryResult['outcome']): number {
+    const weight = outcome === 'seen' ? 0 : (this.#unseen.get(name) ?? 0) + WEIGHTS[outcome];
+    this.#unseen.set(name, weight);
+    return weight;
   }
 
   #mend(states: readonly ProgramState[], canaries: readonly CanaryResult[]): void {
     try {
       if (states.some(({ lost }) => lost)) this.#probe.mend();
-      if (canaries.some(({ name, seen }) => name === INTERESTS && !seen)) this.#probe.want(this.#wanted);
+      if (canaries.some(({ name, missing }) => name === INTERESTS && missing)) this.#probe.want(this.#wanted);
     } catch (error) {
       if (!(error instanceof ShikraError)) throw error;
       this.#notes.push(error.message);
@@ -112,6 +148,7 @@ export class Canaries {
     const attached = new Set(states.filter((state) => state.attached).map(({ name }) => name));
     const programs = this.#provokable(attached);
     const families = FAMILY_CANARIES.filter(({ program }) => programs.has(program));
+    const lost = this.#lostEvents();
     const provoked = this.#probe.provoke({
       token,
       turn: this.#turn,
@@ -123,7 +160,8 @@ export class Canaries {
     this.#failed(PROCESS_PROGRAMS, provoked.child, programs);
     this.#failed(OPERATION_PROGRAMS, provoked.operation, programs);
     const [selfPid, pidNamespace] = [this.#selfPid, this.#pidNamespace];
-    this.#round = { own: new OwnEvents({ token, child: provoked.child, selfPid, pidNamespace }), provoked: programs };
+    const own = new OwnEvents({ token, child: provoked.child, selfPid, pidNamespace });
+    this.#round = { own, provoked: programs, lost };
   }
 
   #provokable(attached: ReadonlySet<string>): Set<string> {

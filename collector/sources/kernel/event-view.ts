@@ -189,5 +189,5 @@ const SLASH = 0x2f;
 const CHROOT = EVENT_TYPES.get('chroot')!;
 /** Calls whose second string is no path to start from a directory: a link's target, a device, an attribute's name. */
 const TEXT_SECOND = new Set(
-  ['symlink', 'symlinkat', 'mount', 'setxattr', 'lsetxattr'].map((name) => EVENT_TYPES.get(name)!),
+  ['symlink', 'symlinkat', 'mount', 'setxattr', 'lsetxattr', 'setxattrat'].map((name) => EVENT_TYPES.get(name)!),
 );

@@ -198,6 +198,9 @@ export const mountFlags = new FlagNames(
 );
 export const umountFlags = new FlagNames({ MNT_FORCE: 1, MNT_DETACH: 2, MNT_EXPIRE: 4, UMOUNT_NOFOLLOW: 8 }, '0');
 
+/** include/uapi/asm-generic/mman-common.h */
+export const protections = new FlagNames({ PROT_READ: 1, PROT_WRITE: 2, PROT_EXEC: 4 }, 'PROT_NONE');
+
 /** include/uapi/linux/userfaultfd.h */
 export const userfaultfdFlags = new FlagNames(
   { O_CLOEXEC: 0o2000000, O_NONBLOCK: 0o4000, UFFD_USER_MODE_ONLY: 1 },

@@ -158,7 +158,7 @@ export class KernelSource {
     this.#probe.attach(onData);
     this.table.fill();
     if (this.#options.hasCanaries && this.#wanted !== undefined)
-      this.#canaries = new Canaries(this.#probe, this.#wanted);
+      this.#canaries = new Canaries(this.#probe, this.#wanted, () => this.#lostEvents());
   }
 
   /** What came of the last canaries, and sends the next. Between two calls the rings must have been drained. */
@@ -252,11 +252,16 @@ export class KernelSource {
 
   /** The process table lives on events: when some were lost, it is compared with the kernel. */
   #recover(): void {
-    let lost = 0;
-    for (const { reason, class: ofClass, count } of this.#drops())
-      if (ofClass === 'process' && reason !== 'read_failed') lost += count;
+    const { process: lost } = this.#lostEvents();
     if (lost === this.#lostProcessEvents && !this.table.isBehind) return;
     if (this.table.recover()) this.#lostProcessEvents = lost;
+  }
+
+  /** Events that did not arrive; one with a gap did. */
+  #lostEvents(): Record<EventClass, number> {
+    const lost: Record<EventClass, number> = { process: 0, file: 0, network: 0, other: 0 };
+    for (const { reason, class: ofClass, count } of this.#drops()) if (reason !== 'read_failed') lost[ofClass] += count;
+    return lost;
   }
 
   stats(): Pick<CollectorStats, 'events' | 'drops' | 'rings' | 'processTable'> {

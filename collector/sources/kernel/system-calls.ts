@@ -4,10 +4,10 @@ type Family = 'open' | 'path' | 'descriptor' | 'socket' | 'scalar';
 
 interface SystemCall {
   readonly family: Family;
-  /** Numbers on x86-64, on arm64 (absent: the call does not exist there) and for 32-bit programs on x86. */
+  /** Numbers on x86-64, on arm64 (absent: the call does not exist there) and for 32-bit programs on x86: some have one for ids or lengths of either size. */
   readonly x64: number;
   readonly arm64?: number;
-  readonly i386?: number;
+  readonly i386?: number | readonly number[];
   /** Of the few that x32 programs call by a number of their own; the others are x86-64's. */
   readonly x32?: number;
   /** First argument of socketcall, by which 32-bit programs may make socket calls (linux/net.h); send and recv are sendto and recvfrom without an address. */
@@ -26,7 +26,7 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   chmod: { family: 'path', x64: 90, i386: 15 },
   fchmodat: { family: 'path', x64: 268, arm64: 53, i386: 306 },
   fchmodat2: { family: 'path', x64: 452, arm64: 452, i386: 452 },
-  truncate: { family: 'path', x64: 76, arm64: 45, i386: 92 },
+  truncate: { family: 'path', x64: 76, arm64: 45, i386: [92, 193] },
   unlink: { family: 'path', x64: 87, i386: 10 },
   unlinkat: { family: 'path', x64: 263, arm64: 35, i386: 301, uring: [36] },
   rmdir: { family: 'path', x64: 84, i386: 40 },
@@ -41,11 +41,13 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   mkdirat: { family: 'path', x64: 258, arm64: 34, i386: 296, uring: [37] },
   mknod: { family: 'path', x64: 133, i386: 14 },
   mknodat: { family: 'path', x64: 259, arm64: 33, i386: 297 },
-  chown: { family: 'path', x64: 92, i386: 212 },
-  lchown: { family: 'path', x64: 94, i386: 198 },
+  chown: { family: 'path', x64: 92, i386: [212, 182] },
+  lchown: { family: 'path', x64: 94, i386: [198, 16] },
   fchownat: { family: 'path', x64: 260, arm64: 54, i386: 298 },
-  setxattr: { family: 'path', x64: 188, arm64: 5, i386: 226 },
+  setxattr: { family: 'path', x64: 188, arm64: 5, i386: 226, uring: [42] },
   lsetxattr: { family: 'path', x64: 189, arm64: 6, i386: 227 },
+  setxattrat: { family: 'path', x64: 463, arm64: 463, i386: 463 },
+  name_to_handle_at: { family: 'path', x64: 303, arm64: 264, i386: 341 },
   mount: { family: 'path', x64: 165, arm64: 40, i386: 21 },
   umount2: { family: 'path', x64: 166, arm64: 39, i386: 52 },
   open_tree: { family: 'path', x64: 428, arm64: 428, i386: 428 },
@@ -53,10 +55,13 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   mount_setattr: { family: 'path', x64: 442, arm64: 442, i386: 442 },
   chroot: { family: 'path', x64: 161, arm64: 51, i386: 61 },
   pivot_root: { family: 'path', x64: 155, arm64: 41, i386: 217 },
-  fchown: { family: 'descriptor', x64: 93, arm64: 55, i386: 207 },
+  fchown: { family: 'descriptor', x64: 93, arm64: 55, i386: [207, 95] },
   fchmod: { family: 'descriptor', x64: 91, arm64: 52, i386: 94 },
-  ftruncate: { family: 'descriptor', x64: 77, arm64: 46, i386: 93 },
-  dup: { family: 'descriptor', x64: 32, arm64: 23, i386: 41 },
+  ftruncate: { family: 'descriptor', x64: 77, arm64: 46, i386: [93, 194], uring: [55] },
+  fsetxattr: { family: 'descriptor', x64: 190, arm64: 7, i386: 228, uring: [41] },
+  splice: { family: 'descriptor', x64: 275, arm64: 76, i386: 313, uring: [30] },
+  sendfile: { family: 'descriptor', x64: 40, arm64: 71, i386: [239, 187] },
+  dup: { family: 'descriptor', x64: 32, arm64: 23, i386: 41, uring: [54] },
   dup2: { family: 'descriptor', x64: 33, i386: 63 },
   dup3: { family: 'descriptor', x64: 292, arm64: 24, i386: 330 },
   finit_module: { family: 'descriptor', x64: 313, arm64: 273, i386: 350 },
@@ -75,17 +80,17 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   recvmmsg: { family: 'socket', x64: 299, arm64: 243, i386: 337, x32: 537, socketcall: [19] },
   ptrace: { family: 'scalar', x64: 101, arm64: 117, i386: 26, x32: 521 },
   unshare: { family: 'scalar', x64: 272, arm64: 97, i386: 310 },
-  setuid: { family: 'scalar', x64: 105, arm64: 146, i386: 213 },
+  setuid: { family: 'scalar', x64: 105, arm64: 146, i386: [213, 23] },
   init_module: { family: 'scalar', x64: 175, arm64: 105, i386: 128 },
   delete_module: { family: 'scalar', x64: 176, arm64: 106, i386: 129 },
   memfd_create: { family: 'scalar', x64: 319, arm64: 279, i386: 356 },
-  setgid: { family: 'scalar', x64: 106, arm64: 144, i386: 214 },
-  setreuid: { family: 'scalar', x64: 113, arm64: 145, i386: 203 },
-  setregid: { family: 'scalar', x64: 114, arm64: 143, i386: 204 },
-  setresuid: { family: 'scalar', x64: 117, arm64: 147, i386: 208 },
-  setresgid: { family: 'scalar', x64: 119, arm64: 149, i386: 210 },
-  setfsuid: { family: 'scalar', x64: 122, arm64: 151, i386: 215 },
-  setfsgid: { family: 'scalar', x64: 123, arm64: 152, i386: 216 },
+  setgid: { family: 'scalar', x64: 106, arm64: 144, i386: [214, 46] },
+  setreuid: { family: 'scalar', x64: 113, arm64: 145, i386: [203, 70] },
+  setregid: { family: 'scalar', x64: 114, arm64: 143, i386: [204, 71] },
+  setresuid: { family: 'scalar', x64: 117, arm64: 147, i386: [208, 164] },
+  setresgid: { family: 'scalar', x64: 119, arm64: 149, i386: [210, 170] },
+  setfsuid: { family: 'scalar', x64: 122, arm64: 151, i386: [215, 138] },
+  setfsgid: { family: 'scalar', x64: 123, arm64: 152, i386: [216, 139] },
   capset: { family: 'scalar', x64: 126, arm64: 91, i386: 185 },
   prctl: { family: 'scalar', x64: 157, arm64: 167, i386: 172 },
   personality: { family: 'scalar', x64: 135, arm64: 92, i386: 136 },
@@ -107,6 +112,8 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   fsmount: { family: 'scalar', x64: 432, arm64: 432, i386: 432 },
   kexec_load: { family: 'scalar', x64: 246, arm64: 104, i386: 283, x32: 528 },
   kexec_file_load: { family: 'scalar', x64: 320, arm64: 294 },
+  mmap: { family: 'scalar', x64: 9, arm64: 222, i386: [192, 90] },
+  mprotect: { family: 'scalar', x64: 10, arm64: 226, i386: 125 },
 };
 
 /** Process events come whatever the rules want: the process table lives on them. */
@@ -161,7 +168,7 @@ export function interestsFor(
     set('native', arch === 'arm64' ? call.arm64 : call.x64, type, family, failed);
     if (arch !== 'x64') continue;
     set('native', call.x32, type, family, failed);
-    set('compat', call.i386, type, family, failed);
+    for (const number of [call.i386].flat()) set('compat', number, type, family, failed);
     if (call.socketcall === undefined) continue;
     for (const number of call.socketcall) set('socketcall', number, type, family);
     set('compat', I386_SOCKETCALL, type, FAMILIES.get('socketcall')!);

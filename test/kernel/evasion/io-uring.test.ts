@@ -3,12 +3,26 @@ import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { wantsOperations } from '../../../collector/sources/kernel/canary-calls.ts';
 import { unreadableFields } from '../../../collector/sources/kernel/fields/gaps.ts';
+import { allOf, COLLECTED_EVENT_TYPES, interestsFor } from '../../../collector/sources/kernel/system-calls.ts';
 import { Capture, type Fields } from '../capture.ts';
-import { buildEvade, EVADE, event, events } from './evade.ts';
+import * as evaded from './evade.ts';
+import { buildEvade, EVADE } from './evade.ts';
 
 let capture: Capture;
 let folder: string;
+/** Calls that were made through a ring. */
+const tried = new Set<string>();
+
+const events: typeof evaded.events = (from, type, ...rest) => {
+  tried.add(type);
+  return evaded.events(from, type, ...rest);
+};
+const event: typeof evaded.event = (from, type, ...rest) => {
+  tried.add(type);
+  return evaded.event(from, type, ...rest);
+};
 
 before(async () => {
   buildEvade();
@@ -125,6 +139,62 @@ describe('what is submitted through io_uring is told as the call that it stands 
     });
   }
 
+  test('an attribute that is set there is told with its file and its name', () => {
+    const path = join(folder, 'link');
+    const names = ['fs.path.name', 'evt.args', 'shikra.evt.abi'];
+    const { fields } = event(capture, 'setxattr', ['uring', 'setxattr', path, 'trusted.shikra'], names);
+    assert.deepEqual(fields, {
+      'fs.path.name': path,
+      'evt.args': `res=0 path=${path} name=trusted.shikra flags=0`,
+      'shikra.evt.abi': 'io_uring',
+    });
+  });
+
+  /** Operations on an open file: the ring is descriptor 3, what they act on 4. */
+  const ON_A_FILE: readonly [type: string, args: string[], listed: string][] = [
+    ['fsetxattr', ['trusted.shikra.2'], 'res=0 fd=4(<f>FILE) name=trusted.shikra.2 flags=0'],
+    ['ftruncate', ['5'], 'res=0 fd=4(<f>FILE) length=5'],
+  ];
+  for (const [type, args, listed] of ON_A_FILE) {
+    test(`${type} is told with the file that it acts on`, () => {
+      const path = join(folder, `${type}-there`);
+      writeFileSync(path, 'content');
+      const names = ['fd.name', 'fd.num', 'fd.ino', 'evt.args', 'shikra.evt.abi'];
+      assert.deepEqual(event(capture, type, ['uring', type, path, ...args], names).fields, {
+        'fd.name': path,
+        'fd.num': 4,
+        'fd.ino': statSync(path).ino,
+        'evt.args': listed.replace('FILE', path),
+        'shikra.evt.abi': 'io_uring',
+      });
+    });
+  }
+
+  test('data that is moved there is told with where it comes from', () => {
+    const path = join(folder, 'file');
+    const names = ['fd.type', 'evt.arg.fd_in', 'evt.rawarg.fd_in', 'evt.rawres', 'shikra.evt.abi'];
+    assert.deepEqual(event(capture, 'splice', ['uring', 'splice', path], names).fields, {
+      'fd.type': 'pipe',
+      'evt.arg.fd_in': path,
+      'evt.rawarg.fd_in': 6,
+      'evt.rawres': 4,
+      'shikra.evt.abi': 'io_uring',
+    });
+  });
+
+  test('a file without a descriptor that gets one is told like one that gets another', () => {
+    const path = join(folder, 'file');
+    const names = ['fd.name', 'fd.num', 'fd.type', 'evt.rawarg.oldfd', 'shikra.evt.abi'];
+    const { fields, result } = event(capture, 'dup', ['uring', 'install', path], names);
+    assert.deepEqual(fields, {
+      'fd.name': path,
+      'fd.num': result,
+      'fd.type': 'file',
+      'evt.rawarg.oldfd': -1,
+      'shikra.evt.abi': 'io_uring',
+    });
+  });
+
   test('a socket that is made and connected there is told with its addresses', () => {
     const made = event(capture, 'socket', ['uring', 'socket', ''], ['evt.arg.domain', 'fd.num', 'evt.res']);
     assert.deepEqual(made.fields, { 'evt.arg.domain': 'AF_INET', 'fd.num': made.result, 'evt.res': 'SUCCESS' });
@@ -140,8 +210,13 @@ describe('what is submitted through io_uring is told as the call that it stands 
     });
   });
 
-  for (const type of ['sendto', 'sendmsg']) {
-    test(`a datagram that is sent there (${type}) is told with its receiver`, () => {
+  for (const [operation, type] of [
+    ['sendto', 'sendto'],
+    ['sendmsg', 'sendmsg'],
+    ['sendto-zc', 'sendto'],
+    ['sendmsg-zc', 'sendmsg'],
+  ] as const) {
+    test(`a datagram that is sent there (${operation}) is told with its receiver`, () => {
       const names = [
         'fd.sip',
         'fd.sport',
@@ -151,7 +226,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
         'evt.rawres',
         'shikra.evt.abi',
       ];
-      assert.deepEqual(event(capture, type, ['uring', type, '9'], names).fields, {
+      assert.deepEqual(event(capture, type, ['uring', operation, '9'], names).fields, {
         'fd.sip': '127.0.0.1',
         'fd.sport': 9,
         'fd.l4proto': 'udp',
@@ -246,6 +321,11 @@ describe('what is submitted through io_uring is told as the call that it stands 
       'fd.type': 'file',
       'evt.res': 'SUCCESS',
     });
+  });
+
+  test('every call that the probe knows an operation of was made here', () => {
+    const types = COLLECTED_EVENT_TYPES.filter((type) => wantsOperations(interestsFor(allOf([type])).interests));
+    assert.deepEqual([...types].sort(), [...tried].sort());
   });
 
   test('an attempt that no rule asks for costs nothing: it is not told', async () => {

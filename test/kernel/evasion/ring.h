@@ -76,12 +76,13 @@ static int ring_fill(struct io_uring_sqe *sqe, char **argv)
 		sqe->fd = socket(AF_INET, SOCK_STREAM, 0);
 		sqe->addr = (unsigned long)&address;
 		sqe->off = sizeof(address);
-	} else if (!strcmp(operation, "sendto") || !strcmp(operation, "sendmsg")) {
+	} else if (!strncmp(operation, "send", 4)) {
 		static struct iovec part = { "payload", 7 };
 		static struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &part, .msg_iovlen = 1 };
 
 		address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-		sqe->opcode = operation[4] == 't' ? IORING_OP_SEND : IORING_OP_SENDMSG;
+		if (strstr(operation, "-zc")) sqe->opcode = operation[4] == 't' ? 47 : 48; /* IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, newer than some headers */
+		else sqe->opcode = operation[4] == 't' ? IORING_OP_SEND : IORING_OP_SENDMSG;
 		sqe->fd = socket(AF_INET, SOCK_DGRAM, 0);
 		sqe->addr = operation[4] == 't' ? (unsigned long)"payload" : (unsigned long)&message;
 		sqe->len = operation[4] == 't' ? 7 : 1;
@@ -117,6 +118,33 @@ static int ring_fill(struct io_uring_sqe *sqe, char **argv)
 		sqe->fd = ring_listening(&address, 0);
 		sqe->addr = 0;
 		sqe->len = atoi(argv[1]);
+	} else if (!strcmp(operation, "ftruncate")) {
+		sqe->opcode = 55; /* IORING_OP_FTRUNCATE, newer than some headers */
+		sqe->fd = open(argv[1], O_RDWR);
+		sqe->addr = 0;
+		sqe->off = atoi(argv[2]);
+	} else if (!strcmp(operation, "setxattr") || !strcmp(operation, "fsetxattr")) {
+		sqe->opcode = *operation == 'f' ? IORING_OP_FSETXATTR : IORING_OP_SETXATTR;
+		sqe->fd = *operation == 'f' ? open(argv[1], O_RDWR) : 0;
+		if (*operation != 'f') sqe->addr3 = (unsigned long)argv[1];
+		sqe->addr = (unsigned long)argv[2];
+		sqe->addr2 = (unsigned long)"value";
+		sqe->len = 5;
+	} else if (!strcmp(operation, "splice")) {
+		int ends[2];
+
+		if (pipe(ends)) return -1;
+		sqe->opcode = IORING_OP_SPLICE;
+		sqe->fd = ends[1];
+		sqe->splice_fd_in = open(argv[1], O_RDONLY);
+		sqe->splice_off_in = 0;
+		sqe->off = -1;
+		sqe->len = 4;
+	} else if (!strcmp(operation, "install")) {
+		sqe->opcode = 54; /* IORING_OP_FIXED_FD_INSTALL */
+		sqe->flags |= IOSQE_FIXED_FILE;
+		sqe->fd = 0;
+		sqe->addr = 0;
 	} else {
 		return -1;
 	}
@@ -136,10 +164,11 @@ static long ring_run(char **argv, unsigned flags)
 	submission = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
 	completion = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*cqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_CQ_RING);
 	sqes = mmap(NULL, params.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
-	if (strstr(argv[0], "-direct")) {
-		int none[2] = { -1, -1 };
+	if (strstr(argv[0], "-direct") || !strcmp(argv[0], "install")) {
+		int files[2] = { strcmp(argv[0], "install") ? -1 : open(argv[1], O_RDONLY), -1 };
 
-		syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, none, 2);
+		syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, files, 2);
+		if (files[0] >= 0) close(files[0]);
 	}
 	if (ring_fill(sqes, argv)) return -1;
 	*(unsigned *)(submission + params.sq_off.array) = 0;

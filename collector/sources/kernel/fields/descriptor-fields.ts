@@ -32,6 +32,20 @@ const KIND_LETTERS: Readonly<Record<string, string>> = {
   memfd: 'm',
   anonymous: 'e',
 };
+/** Files that lie in no folder, by the beginning of the name that the kernel has for them: fd.type and fd.typechar. */
+const WITHOUT_PLACE: readonly (readonly [name: string, type: string, letter: string])[] = [
+  ['[eventfd', 'event', 'e'],
+  ['[eventpoll', 'eventpoll', 'l'],
+  ['inotify', 'inotify', 'i'],
+  ['[signalfd', 'signalfd', 's'],
+  ['[timerfd', 'timerfd', 't'],
+  ['[userfaultfd', 'userfaultfd', 'u'],
+  ['[io_uring', 'io_uring', 'r'],
+  ['[pidfd', 'pidfd', 'P'],
+  ['bpf', 'bpf', 'b'],
+  ['btf', 'bpf', 'b'],
+  ['memfd:', 'memfd', 'm'],
+];
 const NAMES: readonly (string | undefined)[] = [...FILE_KINDS.keys()].map((kind) => KIND_NAMES[kind]);
 const LETTERS: readonly (string | undefined)[] = [...FILE_KINDS.keys()].map((kind) => KIND_LETTERS[kind] ?? 'o');
 const KIND_IPV4 = FILE_KINDS.get('ipv4')!;
@@ -65,6 +79,18 @@ function kind(event: EventView): number {
       return 0;
   }
 }
+
+const SLASH = 0x2f;
+
+function withoutPlace(event: EventView): (typeof WITHOUT_PLACE)[number] | undefined {
+  const name = event.shape === 'descriptor' && family(event) === 0 ? event.path : undefined;
+  if (name === undefined || name.charCodeAt(0) === SLASH) return undefined;
+  return WITHOUT_PLACE.find(([beginning]) => name.startsWith(beginning));
+}
+
+const typeName: Getter = (event) => withoutPlace(event)?.[1] ?? NAMES[kind(event)];
+const typeLetter: Getter = (event) =>
+  withoutPlace(event)?.[2] ?? (kind(event) === 0 ? undefined : LETTERS[kind(event)]);
 
 const addresses = new Map<number, string>();
 
@@ -201,14 +227,22 @@ const isFile: (event: EventView) => boolean = (event) =>
   event.shape === 'open' || (event.shape === 'descriptor' && family(event) === 0);
 const TCP_ESTABLISHED = 1;
 
+const DUPS: ReadonlySet<string> = new Set(['dup', 'dup2', 'dup3']);
+/** Calls that return a descriptor, and of which nothing else is about one. */
+const MAKE_DESCRIPTORS: ReadonlySet<string> = new Set(
+  'memfd_create userfaultfd pidfd_open pidfd_getfd perf_event_open io_uring_setup fsopen fsmount'.split(' '),
+);
+
 function number(event: EventView): number | undefined {
   switch (event.shape) {
     case 'open':
       return event.result;
     case 'descriptor':
-      return event.i32(DESCRIPTOR.fd2) >= 0 ? event.i32(DESCRIPTOR.fd2) : event.i32(DESCRIPTOR.fd);
+      return DUPS.has(event.typeName) && event.result >= 0 ? event.result : event.i32(DESCRIPTOR.fd);
     case 'socket':
       return event.i32(SOCKET.fd);
+    case 'scalar':
+      return MAKE_DESCRIPTORS.has(event.typeName) ? event.result : undefined;
     default:
       return undefined;
   }
@@ -225,8 +259,8 @@ function device(event: EventView): number | undefined {
 
 export const DESCRIPTOR_FIELDS: FieldTable = {
   'fd.num': plain(number),
-  'fd.type': plain((event) => NAMES[kind(event)]),
-  'fd.typechar': plain((event) => (kind(event) === 0 ? undefined : LETTERS[kind(event)])),
+  'fd.type': plain(typeName),
+  'fd.typechar': plain(typeLetter),
   'fd.name': plain(name),
   'fd.nameraw': plain((event) => (event.shape === 'open' ? event.pathRaw || undefined : undefined)),
   'fd.directory': plain((event) => (isFile(event) ? event.cachedPath?.directory : undefined)),
@@ -270,7 +304,7 @@ export const DESCRIPTOR_FIELDS: FieldTable = {
 /** Calls whose second string is where it comes from: what a link points to, what is mounted. */
 const SECOND_IS_SOURCE: ReadonlySet<string> = new Set(['symlink', 'symlinkat', 'mount']);
 /** Calls whose second string is no path at all. */
-const SECOND_IS_NAME: ReadonlySet<string> = new Set(['setxattr', 'lsetxattr']);
+const SECOND_IS_NAME: ReadonlySet<string> = new Set(['setxattr', 'lsetxattr', 'setxattrat']);
 
 function first(event: EventView, raw: boolean): string | undefined {
   return raw ? event.pathRaw || undefined : event.path;

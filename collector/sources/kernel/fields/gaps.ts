@@ -6,7 +6,7 @@ import type { Process } from '../process.ts';
 const FIELDS_OF_STRINGS: Readonly<Record<EventView['shape'], readonly string[]>> = {
   open: ['fd.name', 'fd.nameraw', 'fd.nameraw', 'fd.name'],
   path: ['fs.path.name', 'fs.path.name', 'fs.path.target', 'fs.path.target', 'fs.path.name'],
-  descriptor: ['fd.name', 'evt.arg.uargs'],
+  descriptor: ['fd.name', 'evt.args'],
   socket: ['fd.name'],
   scalar: ['evt.args'],
   process: ['proc.exepath', 'proc.cwd', 'proc.args', 'proc.env', 'container.id'],
