@@ -11,6 +11,8 @@
 #define SHIKRA_ADMISSION_H
 
 #define SHARE 2
+/* In place of flags for the record's output. */
+#define REFUSED -1
 /* Parts of wakeup_bytes that wake the reader again. */
 #define WAKEUPS 4
 /* The least recently seen go first: they write little. */
@@ -84,7 +86,7 @@ static __always_inline void count_refusal(__u64 cgroup_id, __u32 class)
 }
 
 /*
- * How full is the ring that a record of so many bytes is for, and may it go in? A global function, so that the verifier looks at it once; it
+ * How full is the ring that a record of so many bytes is for, and may it go in? Flags for its output, or REFUSED. A global function, so that the verifier looks at it once; it
  * finds the ring by itself. Where CPUs share a ring they share the count, without a lock.
  */
 __noinline long look_at_ring(struct scratch *scratch, __u32 kind, __u32 size)

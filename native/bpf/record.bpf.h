@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Maps, and how a record is made: begin (take this CPU's scratch, fill the header), append strings, submit (copy into the ring).
+ * Maps, and how a record is made: begin (take this CPU's scratch, fill the header), append strings; submit.bpf.h copies it into the ring.
  * A record is put together beside the ring because its size is known last, and the ring wants it first.
  */
 #ifndef SHIKRA_RECORD_H
@@ -118,42 +118,6 @@ static __always_inline bool record_begin(struct record *record, __u32 fixed_byte
 	record->offset = fixed_bytes;
 	fill_header(record->header, bpf_get_current_task_btf(), type, class, result);
 	return true;
-}
-
-/* In admission.bpf.h: flags for the record's output, or REFUSED. */
-#define REFUSED -1
-__noinline long look_at_ring(struct scratch *scratch, __u32 kind, __u32 size);
-
-/* Copies the record into one of this CPU's rings and gives the scratch back. */
-static __always_inline void submit_to(struct record *record, enum ring_kind kind)
-{
-	__u32 slot = bpf_get_smp_processor_id() + kind * CPUS_MAX;
-	__u32 class = record->header->class;
-	__u64 size = record->offset & (RECORD_STRINGS_BYTES - 1);
-	struct scratch *scratch = record->scratch;
-	void *ring = bpf_map_lookup_elem(&rings, &slot);
-
-	record->header->size = size;
-	if (record->offset >= RECORD_STRINGS_BYTES) {
-		count_drop(DROP_EVENT_TOO_LARGE, class);
-	} else if (!ring) {
-		count_drop(DROP_RING_FULL, class);
-	} else {
-		/* The reader looks by itself every 10 ms; it is woken for what fills the ring faster. */
-		long flags = BPF_RB_NO_WAKEUP;
-
-		scratch->rings[kind].unseen_bytes += size;
-		if (scratch->rings[kind].unseen_bytes >= settings.rings[kind].look_bytes)
-			flags = look_at_ring(scratch, kind, size);
-		if (flags != REFUSED && bpf_ringbuf_output(ring, scratch->record, size, flags))
-			count_drop(DROP_RING_FULL, class);
-	}
-	scratch->busy = 0;
-}
-
-static __always_inline void record_submit(struct record *record)
-{
-	submit_to(record, RING_CALLS);
 }
 
 static __always_inline void mark_unreadable(struct record *record, __u32 slot)
