@@ -192,13 +192,11 @@ test('processes that ran before are known with arguments and parents', async () 
 
 test('an entry that a lost execution made stale is noticed and read again', async (t) => {
   // The table believes that the shell is still what it was before an execution whose event is lost: its generation is behind.
-  const child = spawn('sh', ['-c', 'read line; : < /etc/hostname; read line'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const script = 'echo ready; read line; : < /etc/hostname; read line';
+  const child = spawn('sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
-  await once(child, 'spawn');
-  await waitUntil(() => {
-    capture.drain();
-    return spawnSync('grep', ['-q', 'sh', `/proc/${child.pid}/comm`]).status === 0;
-  });
+  await once(child.stdout, 'data');
+  capture.drain();
   const healedBefore = capture.source.table.counts.healed;
   const stale = capture.source.table.known(child.pid!)!;
   Object.assign(stale, { execId: stale.execId - 1, image: { ...stale.image, comm: 'stale' } });
