@@ -2,8 +2,8 @@
 // How it is run is a third of the agent's memory. One arena for all threads: with several, what one gave back is not there for the others.
 // Large blocks mapped one by one, and given back one by one: else glibc keeps up to 32 MiB of them between smaller ones that live on.
 // Small young generations in both threads (16 MiB each without a word), for objects that die at once; twice as large in the one that delivers: else what is on its
-// way in a flood grows old, and the heap with it. 8 MiB would halve the garbage collection of a flood, and cost an agent at rest 10 MB. A heap that has room may
-// grow to where the bound is: a detection engine that needs more than this has a leak, and the store keeps what it had.
+// way in a flood grows old, and the heap with it (6 to 10 MB). 8 MiB would halve the garbage collection of a flood, and cost an agent at rest 10 MB. A heap that
+// has room may grow to where the bound is: a detection engine that needs more than this has a leak, and the store keeps what it had.
 import { enableCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import { userCacheFolder } from '../collector/user-cache.ts';

@@ -207,7 +207,7 @@ export class Store {
   /** Moves a cursor in memory alone: what lies between is not for this exporter. */
   passOver(exporter: string, seq: number): void {
     this.#cursors.set(exporter, seq);
-    // At once: what stays in memory until it is many grows old there, and costs the collector of garbage more than all else.
+    // At once: what is kept until there is too much of it has grown old by then, and is garbage that is dear to collect.
     this.#reading.doneBefore(Math.min(...this.#cursors.values()) + 1);
   }
 
