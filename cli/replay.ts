@@ -5,6 +5,8 @@ import { toFalcoJson } from '../collector/detection/falco-json.ts';
 import type { RulesRequest } from '../collector/engine/load-rules.ts';
 import { ShikraError } from '../collector/errors.ts';
 import { ReceiversInUse } from '../collector/receivers-in-use.ts';
+import { type RedactionConfig, redactionConfigSchema } from '../collector/redaction/config.ts';
+import { createRedaction } from '../collector/redaction/index.ts';
 import { formatText } from '../exporters/stdout/format.ts';
 import { rulePaths } from './load-rules.ts';
 import { readConfig } from './read-config.ts';
@@ -20,6 +22,7 @@ interface Chosen {
   readonly request: RulesRequest;
   readonly matching: 'first' | 'all';
   readonly captureEnv: readonly string[];
+  readonly redaction: RedactionConfig;
 }
 
 /** `shikra replay`: rules on recorded events. @returns the exit code */
@@ -41,7 +44,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<numb
     if (types.length > 0)
       warn(`${file}: event types that rules look at and that were not recorded (see --all): ${types.join(', ')}`);
     const started = performance.now();
-    const detections = await print(run.run(), formatter(options.format));
+    const detections = await print(run.run(), formatter(options.format, chosen.redaction));
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const losses = formatLosses(run.losses);
     if (losses !== undefined) warn(`${file}: lost while it was recorded: ${losses}`);
@@ -65,7 +68,7 @@ function ofConfig(file: string | undefined): Chosen {
   if (receivers.kernel === undefined)
     throw new ShikraError('CONFIG_INVALID', 'service.pipelines: no kernel receiver is in use, whose rules to load');
   const { rule_matching: matching, capture_env: captureEnv } = receivers.kernel.config;
-  return { request: receivers.kernelRules(), matching, captureEnv };
+  return { request: receivers.kernelRules(), matching, captureEnv, redaction: config.service.redaction };
 }
 
 function ofPaths(paths: readonly string[]): Chosen {
@@ -76,10 +79,17 @@ function ofPaths(paths: readonly string[]): Chosen {
     source: 'syscall',
     receivers: { syscall: rulesFiles },
   };
-  return { request, matching: 'first', captureEnv: [] };
+  return { request, matching: 'first', captureEnv: [], redaction: redactionConfigSchema.parse({}) };
 }
 
-function formatter(format: ReplayOptions['format']): (detection: Detection) => string {
+/** What is printed of a detection: with the secrets of command lines hidden, as the agent hides them before anybody sees them. */
+function formatter(format: ReplayOptions['format'], config: RedactionConfig): (detection: Detection) => string {
+  const text = textFormat(format);
+  const redaction = createRedaction(config);
+  return redaction === undefined ? text : (detection) => text(redaction.detection(detection));
+}
+
+function textFormat(format: ReplayOptions['format']): (detection: Detection) => string {
   const { isTTY } = process.stdout;
   if (format === 'json' || (format === undefined && !isTTY)) return toFalcoJson;
   const color = isTTY === true && (process.env.NO_COLOR ?? '') === '';

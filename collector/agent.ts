@@ -12,7 +12,7 @@ import { FileWatch } from './engine/file-watch.ts';
 import type { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
 import { type FirstSteps, takeFirstSteps } from './first-steps.ts';
-import { NetworkReceivers } from './network-receivers.ts';
+import { NetworkReceivers, type PlannedReceiver } from './network-receivers.ts';
 import { createPipeline, createResource, type Pipeline, pipelineConfig } from './pipeline/index.ts';
 import { ReceiversInUse } from './receivers-in-use.ts';
 import { RuleReloads } from './rule-reloads.ts';
@@ -57,7 +57,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   routeDiagnostics(logger);
   const metrics = createMetrics({ version: options.version });
   const resource = createResource({ version: options.version });
-  const audit = new AuditPart(metrics);
+  const audit = new AuditPart(metrics, logger);
   let pipeline: Pipeline | undefined;
   let agent: RunningAgent | undefined;
   const canaries = new CanaryWatch({ metrics, logger, emit: (detection) => void pipeline?.emit(detection) });
@@ -239,11 +239,15 @@ class RunningAgent implements Agent {
 
   async #startNetwork(): Promise<void> {
     try {
-      await this.#network.start(this.#receivers.network());
+      await this.#network.start(this.#networkOf(this.#receivers));
     } catch (error) {
       await this.#network.stop();
       throw error;
     }
+  }
+
+  #networkOf(receivers: ReceiversInUse): PlannedReceiver[] {
+    return receivers.network((message) => this.#logger.warn({ component: 'receivers' }, message));
   }
 
   #listenToRules(): void {
@@ -279,7 +283,7 @@ class RunningAgent implements Agent {
    */
   async #adopt(config: Config): Promise<void> {
     const receivers = new ReceiversInUse(config);
-    const network = receivers.network();
+    const network = this.#networkOf(receivers);
     const audit = await this.#audit.prepare(receivers);
     const before = this.#audit.running;
     await Promise.all([this.#network.stopOthers(network), this.#audit.stopOther(audit)]);

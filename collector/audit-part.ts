@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditCollector, AuditSink } from './engine/audit-collector.ts';
 import type { ReceiversInUse } from './receivers-in-use.ts';
+import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
 /** A file system that does not answer must not keep the agent from stopping: what is not written down is read again. */
@@ -16,10 +17,12 @@ export interface PreparedAudit {
 /** The receiver of Kubernetes audit events, as far as there is one: it can be replaced by one with other settings. */
 export class AuditPart {
   readonly #metrics: Metrics;
+  readonly #logger: Logger;
   #running: PreparedAudit | undefined;
 
-  constructor(metrics: Metrics) {
+  constructor(metrics: Metrics, logger: Logger) {
     this.#metrics = metrics;
+    this.#logger = logger;
   }
 
   get running(): PreparedAudit | undefined {
@@ -34,7 +37,7 @@ export class AuditPart {
   async prepare(receivers: ReceiversInUse): Promise<PreparedAudit | undefined> {
     if (receivers.audit === undefined) return undefined;
     const { id } = receivers.audit;
-    const options = receivers.auditOptions(receivers.audit);
+    const options = receivers.auditOptions(receivers.audit, (message) => this.#logger.warn({ component: id }, message));
     const plan = JSON.stringify([id, options]);
     if (this.#running?.plan === plan) return this.#running;
     const { AuditCollector } = await import('./engine/audit-collector.ts');

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { bundledRulesPath } from '../rules/files.ts';
 import type { RuleSelection } from '../rules/index.ts';
@@ -17,10 +17,12 @@ import type { CollectorOptions } from './engine/messages.ts';
 import { ShikraError } from './errors.ts';
 import type { PlannedReceiver } from './network-receivers.ts';
 import type { FalcoHttpReceiverConfig } from './sources/falco-http/config.ts';
+import { guardOf } from './sources/http/guard.ts';
 import type { GuardConfig, ListenOptions } from './sources/http/index.ts';
 import type { AuditWebhookOptions } from './sources/k8s-audit/index.ts';
 import type { OtlpReceiverConfig } from './sources/otlp/config.ts';
 
+type Tell = (message: string) => void;
 type WebhookConfig = NonNullable<K8sAuditReceiverConfig['webhook']>;
 
 const WEBHOOK = 'receivers.k8s_audit.webhook';
@@ -83,73 +85,52 @@ export class ReceiversInUse {
     };
   }
 
-  auditOptions({ config }: Component<K8sAuditReceiverConfig>): AuditCollectorOptions {
+  auditOptions({ config }: Component<K8sAuditReceiverConfig>, tell: Tell): AuditCollectorOptions {
     return {
       files: config.files,
       startAt: config.start_at,
       maxEventBytes: config.max_event_size,
       ruleMatching: config.rule_matching,
       positionsFile: config.positions_file ?? besideStore(this.#config.service.store.path),
-      webhook: config.webhook && this.#webhook(config.webhook),
+      webhook: config.webhook && this.#webhook(config.webhook, tell),
     };
   }
 
-  /** Receivers of what others have detected. @throws ShikraError CONFIG_INVALID for a file that cannot be read */
-  network(): PlannedReceiver[] {
+  /** Receivers of what others have detected. @param tell of files that are renewed later and cannot be used. @throws ShikraError CONFIG_INVALID for a file that cannot be read */
+  network(tell: Tell): PlannedReceiver[] {
     return receiversInUse(this.#config).flatMap(({ id, type, config }): PlannedReceiver[] => {
       const key = `receivers.${id}`;
       if (type === 'falco_http')
-        return [{ id, type, options: this.#falcoHttp(key, config as FalcoHttpReceiverConfig) }];
-      return type === 'otlp' ? [{ id, type, options: this.#otlp(key, config as OtlpReceiverConfig) }] : [];
+        return [{ id, type, options: this.#falcoHttp(key, config as FalcoHttpReceiverConfig, tell) }];
+      return type === 'otlp' ? [{ id, type, options: this.#otlp(key, config as OtlpReceiverConfig, tell) }] : [];
     });
   }
 
-  #falcoHttp(key: string, { path, max_alert_size, ...listen }: FalcoHttpReceiverConfig) {
-    return { key, path, maxAlertBytes: max_alert_size, ...this.#listen(key, listen) };
+  #falcoHttp(key: string, { path, max_alert_size, ...listen }: FalcoHttpReceiverConfig, tell: Tell) {
+    return { key, path, maxAlertBytes: max_alert_size, ...this.#listen(key, listen, tell) };
   }
 
-  #otlp(key: string, { grpc, http, max_request_size }: OtlpReceiverConfig) {
+  #otlp(key: string, { grpc, http, max_request_size }: OtlpReceiverConfig, tell: Tell) {
     return {
       key,
       maxRequestBytes: max_request_size,
-      grpc: grpc && this.#listen(`${key}.grpc`, grpc),
-      http: http && this.#listen(`${key}.http`, http),
+      grpc: grpc && this.#listen(`${key}.grpc`, grpc, tell),
+      http: http && this.#listen(`${key}.http`, http, tell),
     };
   }
 
-  #webhook({ path, max_batch_size, ...listen }: WebhookConfig): AuditWebhookOptions {
-    return { path, maxBatchBytes: max_batch_size, ...this.#listen(WEBHOOK, listen) };
+  #webhook({ path, max_batch_size, ...listen }: WebhookConfig, tell: Tell): AuditWebhookOptions {
+    return { path, maxBatchBytes: max_batch_size, ...this.#listen(WEBHOOK, listen, tell) };
   }
 
   /** @param key of the receiver, for messages */
-  #listen(key: string, config: GuardConfig & { readonly host: string; readonly port: number }): ListenOptions {
+  #listen(
+    key: string,
+    config: GuardConfig & { readonly host: string; readonly port: number },
+    tell: Tell,
+  ): ListenOptions {
     const { host, port } = config;
-    return { host, port, ...this.#guard(key, config) };
-  }
-
-  #guard(key: string, { tls, bearer_token_file }: GuardConfig): Pick<ListenOptions, 'bearerToken' | 'tls'> {
-    return {
-      bearerToken: bearer_token_file && this.#token(`${key}.bearer_token_file`, bearer_token_file),
-      tls: tls && {
-        cert: this.#read(`${key}.tls.cert_file`, tls.cert_file),
-        key: this.#read(`${key}.tls.key_file`, tls.key_file),
-        ca: tls.client_ca_file === undefined ? undefined : this.#read(`${key}.tls.client_ca_file`, tls.client_ca_file),
-      },
-    };
-  }
-
-  #token(key: string, file: string): string {
-    const token = this.#read(key, file).toString().trim();
-    if (token === '') throw new ShikraError('CONFIG_INVALID', `${key}: expected a token, got an empty file`);
-    return token;
-  }
-
-  #read(key: string, file: string): Buffer {
-    try {
-      return readFileSync(resolve(this.#folder, file));
-    } catch (error) {
-      throw new ShikraError('CONFIG_INVALID', `${key}: ${(error as Error).message}`, { cause: error });
-    }
+    return { host, port, ...guardOf(config, { key, folder: this.#folder, tell }) };
   }
 
   /** Where relative paths start. */

@@ -70,8 +70,7 @@ function urlsIn(config: unknown): string[] {
 
 /** What the exporter leaves open, the OpenTelemetry specification settles. */
 function otlpUrl(config: OtlpConfig, signal: Signal, environment: Environment): string {
-  // Certificates are not needed to knock, and a missing file is the exporter's to tell.
-  const { protocol, url } = resolveEndpoint({ ...config, tls: {} }, signal, environment);
+  const { protocol, url } = resolveEndpoint(config, signal, environment);
   const variables = [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`, 'OTEL_EXPORTER_OTLP_ENDPOINT'];
   const named = variables.map((name) => environment[name]).find((value) => value);
   return url ?? named ?? (protocol === 'grpc' ? 'http://localhost:4317' : 'http://localhost:4318');

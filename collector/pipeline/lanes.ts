@@ -24,6 +24,8 @@ export interface Lane {
 
 /** A fleet's nodes have one each. Those that were not heard of for longest are made again when they come. */
 const MOST_ORIGINS = 2000;
+/** Of {@link RecordOrigin.key}. What is longer somebody makes up, and as many of these would fill the memory. */
+const LONGEST_KEPT_KEY = 8192;
 /** Sources are written by who sends; they must not make series without end. */
 const MOST_SOURCES = 32;
 
@@ -157,6 +159,7 @@ function foreignLogger({ foreign, first }: Lane, { key, resource, scope }: Recor
     scope.version,
     scope.schemaUrl === undefined ? {} : { schemaUrl: scope.schemaUrl },
   );
+  if (key.length > LONGEST_KEPT_KEY) return logger;
   foreign.set(key, logger);
   const [oldest] = foreign.keys();
   if (foreign.size > MOST_ORIGINS && oldest !== undefined) foreign.delete(oldest);

@@ -221,6 +221,18 @@ export const METRIC_TABLE = {
     type: 'gauge',
     labels: [],
   },
+  storeOrigins: {
+    name: 'shikra_store_origins',
+    help: 'Resources and scopes that are stored once for all detections that name them; at most 4,096.',
+    type: 'gauge',
+    labels: [],
+  },
+  storeUnsharedOrigins: {
+    name: 'shikra_store_unshared_origins_total',
+    help: 'Detections that were stored with a resource or scope of their own, as it is too long, or there are too many. Nothing is lost; somebody may be making senders up.',
+    type: 'counter',
+    labels: [],
+  },
   storeDetections: { name: 'shikra_store_detections', help: 'Detections in the store.', type: 'gauge', labels: [] },
   exporterRecords: {
     name: 'shikra_exporter_records_total',

@@ -62,7 +62,7 @@ export function createAlertmanagerExporter(config: AlertmanagerConfig, context: 
   return httpExporter({
     delivery: deliverySettings(config),
     secrets: auth.secrets,
-    tls: readTls(config.tls, context.id),
+    tls: readTls(config.tls, context),
     request(batch) {
       const body = JSON.stringify(alertsOf(batch, config, Date.now()));
       const headers = { 'content-type': 'application/json', ...auth.headers() };

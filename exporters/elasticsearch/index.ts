@@ -43,7 +43,7 @@ export function createElasticsearchExporter(config: ElasticsearchConfig, context
   return httpExporter({
     delivery: deliverySettings(config),
     secrets: [key, ...auth.secrets],
-    tls: readTls(config.tls, context.id),
+    tls: readTls(config.tls, context),
     request: (batch) => ({
       url: `${config.url.replace(/\/+$/, '')}/_bulk${query}`,
       headers: {

@@ -30,7 +30,7 @@ export function createFalcosidekickExporter(config: FalcosidekickConfig, context
   return httpExporter({
     delivery: deliverySettings(config),
     secrets: auth.secrets,
-    tls: readTls(config.tls, context.id),
+    tls: readTls(config.tls, context),
     request([item]) {
       const { detection } = item!;
       const present = Object.entries(detection.output_fields).filter(([, value]) => value !== null);

@@ -1,9 +1,9 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { SecureContextOptions } from 'node:tls';
+import { request as httpsRequest } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { http } from '../../collector/node-http.ts';
+import { type Tls, TlsAgent } from './tls.ts';
 
 export interface HttpRequest {
   readonly url: string;
@@ -21,6 +21,8 @@ export interface HttpResponse {
   readonly body: string;
 }
 
+const USUAL_TLS: Tls = { get: () => ({}) };
+
 /** In a thread of its own: a full batch would hold up the event loop for tens of milliseconds. */
 const compress = promisify(gzip);
 
@@ -32,11 +34,11 @@ const LONGEST_BODY = 16 * 1024 * 1024;
  * followed: the next host would get the secrets.
  */
 export class HttpClient {
-  readonly #agents: { readonly http: Agent; readonly https: HttpsAgent };
+  readonly #agents: { readonly http: Agent; readonly https: TlsAgent };
 
-  constructor(tls: SecureContextOptions = {}, environment: NodeJS.ProcessEnv = process.env) {
+  constructor(tls: Tls = USUAL_TLS, environment: NodeJS.ProcessEnv = process.env) {
     const options = { keepAlive: true, maxSockets: 4, proxyEnv: environment };
-    this.#agents = { http: new http.Agent(options), https: new HttpsAgent({ ...options, ...tls }) };
+    this.#agents = { http: new http.Agent(options), https: new TlsAgent(tls, options) };
   }
 
   /** Rejects if the connection fails or `signal` aborts; every answer resolves. */

@@ -1,17 +1,17 @@
-import type { SecureContextOptions } from 'node:tls';
 import type { StoredDetection } from '../store/stored-detection.ts';
 import type { DeliveringExporter } from './exporter.ts';
 import { HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts';
 import { type ExportOutcome, statusOutcome } from './outcome.ts';
 import type { Secret } from './secret.ts';
 import type { DeliverySettings } from './settings.ts';
+import type { Tls } from './tls.ts';
 
 /** What makes one HTTP exporter another: how a batch becomes a request, and what its receiver's answers mean. */
 export interface HttpExporterSettings {
   readonly delivery: Partial<DeliverySettings>;
   /** Never in a message, whoever makes it. */
   readonly secrets: readonly (Secret | undefined)[];
-  readonly tls?: SecureContextOptions;
+  readonly tls?: Tls;
   /**
    * May throw: the batch is then tried again. Called again for every try. Several requests are one to each of several peers; the batch is
    * delivered when one of them takes it.

@@ -1,5 +1,6 @@
-import { connect, type Socket } from 'node:net';
-import { type SecureContextOptions, connect as tlsConnect } from 'node:tls';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import type { Tls } from './tls.ts';
 
 export interface Address {
   readonly host: string;
@@ -7,14 +8,12 @@ export interface Address {
 }
 
 /** Connects, over TLS if `tls` is given. Rejects if that fails or `signal` aborts. */
-export function openSocket(
-  { host, port }: Address,
-  tls: SecureContextOptions | undefined,
-  signal: AbortSignal,
-): Promise<Socket> {
+export function openSocket({ host, port }: Address, tls: Tls | undefined, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket: Socket =
-      tls === undefined ? connect({ host, port }) : tlsConnect({ host, port, servername: serverName(host), ...tls });
+      tls === undefined
+        ? connect({ host, port })
+        : tlsConnect({ host, port, servername: serverName(host), ...tls.get() });
     const settle = (error?: Error) => {
       signal.removeEventListener('abort', onAbort);
       socket.off('error', settle);
@@ -35,7 +34,7 @@ export function openSocket(
   });
 }
 
-/** The name in the certificate; an address has none. */
-function serverName(host: string): string {
-  return /^[\d.]+$|:/.test(host) ? '' : host;
+/** The name that a server is asked for; an address is none (RFC 6066), and Node refuses it. */
+export function serverName(host: string): string {
+  return isIP(host) === 0 ? host : '';
 }

@@ -49,7 +49,7 @@ export function createLokiExporter(config: LokiConfig, context: ExporterContext)
   return httpExporter({
     delivery: deliverySettings(config),
     secrets: auth.secrets,
-    tls: readTls(config.tls, context.id),
+    tls: readTls(config.tls, context),
     request: (batch) => ({
       url: `${config.url.replace(/\/+$/, '')}/loki/api/v1/push`,
       headers: {

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { ShikraError } from '../../collector/errors.ts';
+import type { TlsConfig } from '../helper/tls.ts';
 import { type OtlpConfig, PROTOCOLS, type Protocol } from './config.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -12,17 +11,12 @@ export interface Endpoint {
   readonly headers: Readonly<Record<string, string>>;
   readonly compression: 'gzip' | 'none' | undefined;
   readonly timeoutMillis: number;
-  readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } | undefined;
+  /** For https: its files, as far as some are named. */
+  readonly tls: TlsConfig | undefined;
 }
 
-/** The configuration comes before the environment, a setting for one signal before the one for all.
- * @throws ShikraError CONFIG_INVALID if a file of `tls` cannot be read */
-export function resolveEndpoint(
-  config: OtlpConfig,
-  signal: OtlpSignal,
-  environment: Environment,
-  id = 'otlp',
-): Endpoint {
+/** The configuration comes before the environment, a setting for one signal before the one for all. */
+export function resolveEndpoint(config: OtlpConfig, signal: OtlpSignal, environment: Environment): Endpoint {
   const variable = (name: string) =>
     notEmpty(environment[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${name}`]) ??
     notEmpty(environment[`OTEL_EXPORTER_OTLP_${name}`]);
@@ -35,13 +29,20 @@ export function resolveEndpoint(
     config.endpoint !== undefined && protocol === 'http/protobuf'
       ? `${config.endpoint.replace(/\/+$/, '')}/v1/${signal}`
       : config.endpoint;
+  const url = own ?? base;
+  const isTls = (url ?? variable('ENDPOINT'))?.startsWith('https:') ?? false;
+  const tls = {
+    ca_file: config.tls.ca_file ?? variable('CERTIFICATE'),
+    cert_file: config.tls.cert_file ?? variable('CLIENT_CERTIFICATE'),
+    key_file: config.tls.key_file ?? variable('CLIENT_KEY'),
+  };
   return {
     protocol,
-    url: own ?? base,
+    url,
     headers: config.headers,
     compression: config.compression,
     timeoutMillis: config.timeout,
-    tls: readTls(config.tls, id),
+    tls: isTls ? tls : undefined,
   };
 }
 
@@ -56,25 +57,4 @@ function protocolNamed(name: string | undefined): Protocol | undefined {
 /** The specification's default is http/protobuf; 4317 is gRPC's port and speaks nothing else. */
 function protocolOfPort(endpoint: string | undefined): Protocol {
   return endpoint !== undefined && /:4317(\/|$)/.test(endpoint) ? 'grpc' : 'http/protobuf';
-}
-
-function readTls({ ca_file, cert_file, key_file }: OtlpConfig['tls'], id: string): Endpoint['tls'] {
-  if (ca_file === undefined && cert_file === undefined && key_file === undefined) return undefined;
-  return {
-    ...(ca_file !== undefined && { ca: readPem(`exporters.${id}.tls.ca_file`, ca_file) }),
-    ...(cert_file !== undefined && { cert: readPem(`exporters.${id}.tls.cert_file`, cert_file) }),
-    ...(key_file !== undefined && { key: readPem(`exporters.${id}.tls.key_file`, key_file) }),
-  };
-}
-
-function readPem(key: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ShikraError(
-      'CONFIG_INVALID',
-      `${key}: expected a file that can be read, got ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
 }

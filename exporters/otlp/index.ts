@@ -27,7 +27,7 @@ export function createOtlpExporter(
   environment: Environment = process.env,
 ): Exporter {
   const metrics = context.signals.includes('metrics') ? lazyMetrics(config, context, environment) : undefined;
-  if (context.signals.includes('logs')) return new LogsSender(config, context.id, environment, metrics);
+  if (context.signals.includes('logs')) return new LogsSender(config, context, environment, metrics);
   return { kind: 'serving', start: async () => metrics?.start(), shutdown: async () => metrics?.shutdown() };
 }
 
@@ -39,7 +39,7 @@ function lazyMetrics(config: OtlpConfig, context: ExporterContext, environment: 
   return {
     async start() {
       const { MetricsSender } = await import('./metrics-sender.ts');
-      sender ??= new MetricsSender(config, context, resolveEndpoint(config, 'metrics', environment, context.id));
+      sender ??= new MetricsSender(config, context, resolveEndpoint(config, 'metrics', environment));
       await sender.start();
     },
     shutdown: async () => sender?.shutdown(),
@@ -50,16 +50,21 @@ class LogsSender implements DeliveringExporter {
   readonly kind = 'delivering';
   readonly delivery;
   readonly #config: OtlpConfig;
-  readonly #id: string;
+  readonly #context: ExporterContext;
   readonly #environment: Environment;
   readonly #metrics: MetricsPart | undefined;
   #exporter: LogRecordExporter | undefined;
   #protocol: 'grpc' | 'http/protobuf' = 'http/protobuf';
   #rejected: { count: number; reason: string } | undefined;
 
-  constructor(config: OtlpConfig, id: string, environment: Environment, metrics: MetricsPart | undefined) {
+  constructor(
+    config: OtlpConfig,
+    context: ExporterContext,
+    environment: Environment,
+    metrics: MetricsPart | undefined,
+  ) {
     this.#config = config;
-    this.#id = id;
+    this.#context = context;
     this.#environment = environment;
     this.#metrics = metrics;
     // The official exporter keeps its own time limit; the helper's is only there should it not answer at all.
@@ -68,9 +73,9 @@ class LogsSender implements DeliveringExporter {
 
   async start(): Promise<void> {
     if (this.#exporter !== undefined) return;
-    const endpoint = resolveEndpoint(this.#config, 'logs', this.#environment, this.#id);
+    const endpoint = resolveEndpoint(this.#config, 'logs', this.#environment);
     this.#protocol = endpoint.protocol;
-    this.#exporter = await createLogsExporter(endpoint);
+    this.#exporter = await createLogsExporter(endpoint, this.#context);
     onPartialSuccess(this.#exporter, (count, reason) => {
       this.#rejected = { count, reason };
     });

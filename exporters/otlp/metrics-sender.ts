@@ -23,7 +23,7 @@ export class MetricsSender {
     const { metrics, resource } = this.#context;
     const interval = this.#config.metrics_interval;
     const reader = new PeriodicExportingMetricReader({
-      exporter: await createMetricsExporter(this.#endpoint),
+      exporter: await createMetricsExporter(this.#endpoint, this.#context),
       exportIntervalMillis: interval,
       exportTimeoutMillis: Math.min(interval, this.#config.timeout),
       metricProducers: [new PromClientProducer(metrics.registry)],

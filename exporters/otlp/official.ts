@@ -1,26 +1,29 @@
-import { Agent } from 'node:https';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
+import type { ExporterContext } from '../helper/exporter.ts';
+import { readTls, TlsAgent } from '../helper/tls.ts';
 import type { Endpoint } from './endpoint.ts';
 
 // The official exporters, loaded when they are used: @grpc/grpc-js alone costs some 15 MB of memory.
 
-export async function createLogsExporter(endpoint: Endpoint): Promise<LogRecordExporter> {
+/** @throws ShikraError CONFIG_INVALID if a file of `tls` cannot be read */
+export async function createLogsExporter(endpoint: Endpoint, context: ExporterContext): Promise<LogRecordExporter> {
   if (endpoint.protocol === 'grpc') {
     const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-grpc');
-    return new OTLPLogExporter(await grpcOptions(endpoint));
+    return new OTLPLogExporter(await grpcOptions(endpoint, context));
   }
   const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-proto');
-  return new OTLPLogExporter(httpOptions(endpoint));
+  return new OTLPLogExporter(httpOptions(endpoint, context));
 }
 
-export async function createMetricsExporter(endpoint: Endpoint): Promise<PushMetricExporter> {
+/** The same for metrics. */
+export async function createMetricsExporter(endpoint: Endpoint, context: ExporterContext): Promise<PushMetricExporter> {
   if (endpoint.protocol === 'grpc') {
     const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc');
-    return new OTLPMetricExporter(await grpcOptions(endpoint));
+    return new OTLPMetricExporter(await grpcOptions(endpoint, context));
   }
   const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-proto');
-  return new OTLPMetricExporter(httpOptions(endpoint));
+  return new OTLPMetricExporter(httpOptions(endpoint, context));
 }
 
 type Compression = NonNullable<
@@ -37,23 +40,23 @@ function shared(endpoint: Endpoint) {
   };
 }
 
-function httpOptions(endpoint: Endpoint) {
-  const { tls, headers, url } = endpoint;
-  const isTls = tls !== undefined && !url?.startsWith('http://');
+function httpOptions(endpoint: Endpoint, context: ExporterContext) {
+  const { headers } = endpoint;
+  const tls = endpoint.tls && readTls(endpoint.tls, context);
   return {
     ...shared(endpoint),
     headers,
-    ...(isTls && { httpAgentOptions: () => new Agent({ keepAlive: true, ...tls }) }),
+    ...(tls !== undefined && { httpAgentOptions: () => new TlsAgent(tls, { keepAlive: true }) }),
   };
 }
 
-async function grpcOptions(endpoint: Endpoint) {
-  const { credentials, Metadata } = await import('@grpc/grpc-js');
+async function grpcOptions(endpoint: Endpoint, context: ExporterContext) {
+  const { Metadata } = await import('@grpc/grpc-js');
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(endpoint.headers)) metadata.set(name, value);
-  const { tls } = endpoint;
-  const secured = tls && { credentials: credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null) };
-  return { ...shared(endpoint), metadata, ...secured };
+  if (endpoint.tls === undefined) return { ...shared(endpoint), metadata };
+  const { TlsChannelCredentials } = await import('./channel-credentials.ts');
+  return { ...shared(endpoint), metadata, credentials: new TlsChannelCredentials(readTls(endpoint.tls, context)) };
 }
 
 interface PartialSuccess {

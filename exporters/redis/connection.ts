@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
 import { type Address, openSocket } from '../helper/socket.ts';
+import type { Tls } from '../helper/tls.ts';
 import { ReplyReader } from './reply-reader.ts';
 
 /** What the server answered in the place of a result: `WRONGTYPE Operation against a key ...`. */
@@ -8,7 +8,7 @@ export class RedisError extends Error {}
 
 export interface RedisConnectionSettings {
   readonly address: Address;
-  readonly tls: SecureContextOptions | undefined;
+  readonly tls: Tls | undefined;
   /** Commands at the beginning of every connection. */
   readonly greeting: () => readonly (readonly string[])[];
 }

@@ -34,11 +34,12 @@ export type RedisConfig = z.infer<typeof redisConfigSchema>;
 export const component = { configSchema: redisConfigSchema, signals: ['logs'], create: createRedisExporter } as const;
 
 /** Detections as entries of a stream (XADD). A batch is a transaction: it is there whole, or not at all. */
-export function createRedisExporter(config: RedisConfig, { id }: ExporterContext): DeliveringExporter {
+export function createRedisExporter(config: RedisConfig, context: ExporterContext): DeliveringExporter {
+  const { id } = context;
   const password = readSecret(config, 'password', id);
   const connection = new RedisConnection({
     address: { host: config.host, port: config.port },
-    tls: config.use_tls ? readTls(config.tls, id) : undefined,
+    tls: config.use_tls ? readTls(config.tls, context) : undefined,
     greeting: () => greetingOf(config, password?.get()),
   });
   let isStarted = false;

@@ -33,9 +33,10 @@ export type SmtpConfig = z.infer<typeof smtpConfigSchema>;
 export const component = { configSchema: smtpConfigSchema, signals: ['logs'], create: createSmtpExporter } as const;
 
 /** Detections as mails: what has come up since the last one goes into one. */
-export function createSmtpExporter(config: SmtpConfig, { id }: ExporterContext): DeliveringExporter {
+export function createSmtpExporter(config: SmtpConfig, context: ExporterContext): DeliveringExporter {
+  const { id } = context;
   const password = readSecret(config, 'password', id);
-  const tls = readTls(config.tls, id);
+  const tls = readTls(config.tls, context);
   let isStarted = false;
   return {
     kind: 'delivering',
@@ -55,7 +56,7 @@ export function createSmtpExporter(config: SmtpConfig, { id }: ExporterContext):
         connectionTimeout: timeout,
         greetingTimeout: timeout,
         socketTimeout: timeout,
-        tls,
+        tls: tls.get(),
         ...(username !== undefined && { auth: { user: username, pass: password?.get() ?? '' } }),
       });
       const stop = () => transport.close();

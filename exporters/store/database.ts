@@ -6,7 +6,8 @@ import { migrate } from './schema.ts';
 /** Opens the store's file; it and its folder are made if missing. Throws if it is something else, or of a later version. */
 export function openDatabase(path: string): DatabaseSync {
   if (path !== ':memory:') makeFolder(dirname(path));
-  const database = new DatabaseSync(path, { timeout: 50 }); // a longer wait for a lock would hold up the event loop
+  // A longer wait for a lock would hold up the event loop. Foreign keys are not checked: an origin could not go without a look at every detection.
+  const database = new DatabaseSync(path, { timeout: 50, enableForeignKeyConstraints: false });
   // auto_vacuum must come before the first table; synchronous=FULL makes a commit survive a power cut, NORMAL would only survive kill -9.
   database.exec(
     'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = 512',

@@ -35,9 +35,9 @@ export class Reading {
     this.#recent.add(items);
   }
 
-  /** Everything before `seq` was removed. */
-  removedBefore(seq: number): void {
-    this.#recent.removedBefore(seq);
+  /** Everything before `seq` was removed, or every exporter has it. */
+  doneBefore(seq: number): void {
+    this.#recent.forgetBefore(seq);
   }
 
   /** The next detections after `seq`, oldest first: at least one if there is any, at most `count`, together at most `bytes`. */

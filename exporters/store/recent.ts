@@ -1,6 +1,6 @@
 import type { StoredDetection } from './stored-detection.ts';
 
-/** Of the texts of what is kept; as objects they take some three times as much. More than a batch of each exporter in a flood. */
+/** Of the texts of what is kept; as objects they take some three times as much. More than a batch of each exporter in a flood, should one not keep up. */
 const MOST_TEXT = 4 * 1024 * 1024;
 
 /**
@@ -29,9 +29,10 @@ export class Recent {
     return this.#items.slice(first, first + count);
   }
 
-  /** Retention has removed everything before `seq`. */
-  removedBefore(seq: number): void {
+  /** Nobody asks for what is before `seq` any more: it is delivered, or retention has removed it. */
+  forgetBefore(seq: number): void {
     const first = this.#firstAfter(seq - 1);
+    if (first === 0) return;
     for (const item of this.#items.slice(0, first)) this.#text -= item.textLength;
     this.#items = this.#items.slice(first);
   }

@@ -4,7 +4,12 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 
 type Scope = ReadableLogRecord['instrumentationScope'];
 
-/** A record as it is stored: everything but resource and scope. Short keys, there are millions of them. */
+interface StoredResource {
+  readonly a: Resource['attributes'];
+  readonly u?: string;
+}
+
+/** A record as it is stored: everything but resource and scope, unless they have no number. Short keys, there are millions of them. */
 interface StoredRecord {
   readonly t: HrTime;
   readonly o: HrTime;
@@ -15,9 +20,17 @@ interface StoredRecord {
   readonly a: Attributes;
   readonly d?: number;
   readonly c?: SpanContext;
+  readonly r?: StoredResource;
+  readonly i?: Scope;
 }
 
-export function encodeRecord(record: ReadableLogRecord): string {
+/** What of its origin a record keeps with it. */
+export interface Kept {
+  readonly resource: boolean;
+  readonly scope: boolean;
+}
+
+export function encodeRecord(record: ReadableLogRecord, kept?: Kept): string {
   const stored: StoredRecord = {
     t: record.hrTime,
     o: record.hrTimeObserved,
@@ -28,11 +41,16 @@ export function encodeRecord(record: ReadableLogRecord): string {
     a: record.attributes,
     ...(record.droppedAttributesCount > 0 && { d: record.droppedAttributesCount }),
     ...(record.spanContext && { c: record.spanContext }),
+    ...(kept?.resource && { r: storedResource(record.resource) }),
+    ...(kept?.scope && { i: record.instrumentationScope }),
   };
   return JSON.stringify(stored);
 }
 
-/** The record again, equal in every byte of its OTLP form: attributes keep their order, times their nanoseconds. */
+/**
+ * The record again, equal in every byte of its OTLP form: attributes keep their order, times their nanoseconds.
+ * @param resource and scope, where the text does not have them
+ */
 export function decodeRecord(text: string, resource: Resource, scope: Scope): ReadableLogRecord {
   const stored = JSON.parse(text) as StoredRecord;
   return {
@@ -43,20 +61,27 @@ export function decodeRecord(text: string, resource: Resource, scope: Scope): Re
     ...(stored.b !== undefined && { body: stored.b }),
     ...(stored.e !== undefined && { eventName: stored.e }),
     ...(stored.c !== undefined && { spanContext: stored.c }),
-    resource,
-    instrumentationScope: scope,
+    resource: stored.r === undefined ? resource : restoredResource(stored.r),
+    instrumentationScope: stored.i ?? scope,
     attributes: stored.a,
     droppedAttributesCount: stored.d ?? 0,
   };
 }
 
 export function encodeResource(resource: Resource): string {
-  return JSON.stringify({ a: resource.attributes, ...(resource.schemaUrl !== undefined && { u: resource.schemaUrl }) });
+  return JSON.stringify(storedResource(resource));
 }
 
 export function decodeResource(text: string): Resource {
-  const stored = JSON.parse(text) as { a: Resource['attributes']; u?: string };
-  return resourceFromAttributes(stored.a, stored.u === undefined ? undefined : { schemaUrl: stored.u });
+  return restoredResource(JSON.parse(text) as StoredResource);
+}
+
+function storedResource({ attributes, schemaUrl }: Resource): StoredResource {
+  return { a: attributes, ...(schemaUrl !== undefined && { u: schemaUrl }) };
+}
+
+function restoredResource({ a, u }: StoredResource): Resource {
+  return resourceFromAttributes(a, u === undefined ? undefined : { schemaUrl: u });
 }
 
 export function encodeScope(scope: Scope): string {

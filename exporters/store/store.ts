@@ -9,9 +9,9 @@ import type { StoreConfig } from './config.ts';
 import { openDatabase } from './database.ts';
 import { DeadLetters, type Refused } from './dead-letters.ts';
 import { Incidents } from './incidents.ts';
-import { Origins } from './origins.ts';
+import { IN_THE_RECORD, Origins } from './origins.ts';
 import { Reading, type StoreQuery } from './reading.ts';
-import { encodeRecord } from './record-codec.ts';
+import { encodeRecord, type Kept } from './record-codec.ts';
 import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
 import { StoredDetection } from './stored-detection.ts';
@@ -33,6 +33,7 @@ const FIRST_RETRY_MILLIS = 100;
 const LAST_RETRY_MILLIS = 5000;
 const ROWS_BETWEEN_RETENTION = 1000;
 const MILLIS_BETWEEN_RETENTION = 60_000;
+const MILLIS_BETWEEN_REPORTS = 60_000;
 
 /**
  * Every detection, on disk before it is sent anywhere, with a cursor for each exporter.
@@ -67,6 +68,7 @@ export class Store {
   #rowsSinceRetention = 0;
   #nextRetention: number;
   #lastLossReport = Number.NEGATIVE_INFINITY;
+  #lastOriginReport = Number.NEGATIVE_INFINITY;
   #lastError: unknown;
   /** Since the last write. */
   #diskIsFull = false;
@@ -96,6 +98,7 @@ export class Store {
       this.deadLetters = new DeadLetters(this.#database, this.#origins);
       this.incidents = new Incidents(this.#database, (work) => this.#unsynced(work));
       this.#lastSeq = this.#highestSeq();
+      this.#origins.load(this.#lastSeq);
     } catch (error) {
       throw new ShikraError('STORE_UNUSABLE', `${config.path}: ${messageOf(error)}`, { cause: error });
     }
@@ -197,13 +200,15 @@ export class Store {
       advance();
     };
     this.#insist(() => this.#unsynced(() => (refused.length === 0 ? advance() : this.#transaction(both))));
-    this.#cursors.set(exporter, seq);
+    this.passOver(exporter, seq);
     if (this.#reserveSpent) this.#makeRoom();
   }
 
   /** Moves a cursor in memory alone: what lies between is not for this exporter. */
   passOver(exporter: string, seq: number): void {
     this.#cursors.set(exporter, seq);
+    // At once: what is kept until there is too much of it has grown old by then, and is garbage that is dear to collect.
+    this.#reading.doneBefore(Math.min(...this.#cursors.values()) + 1);
   }
 
   /** Notes how sending dead letters again ended: those that were refused again stay, with the new reason. Throws if the disk fails. */
@@ -236,9 +241,13 @@ export class Store {
   retain(): void {
     this.#rowsSinceRetention = 0;
     this.#nextRetention = this.#now() + MILLIS_BETWEEN_RETENTION;
-    const removed = this.#attempt('retention', () => this.#retention.run(this.#cursors, this.#lastSeq, this.#now()));
+    const removed = this.#attempt('retention', () => {
+      const gone = this.#retention.run(this.#cursors, this.#lastSeq, this.#now());
+      this.#origins.removeUnused(this.#retention.oldestSeq(), this.#lastSeq);
+      return gone;
+    });
     if (removed === undefined) return;
-    this.#reading.removedBefore(this.#retention.oldestSeq());
+    this.#reading.doneBefore(this.#retention.oldestSeq());
     this.#metrics?.storeRecords.inc({ outcome: 'expired' }, removed.rows);
     for (const [exporter, count] of removed.undelivered) {
       this.#metrics?.exporterRecords.inc({ exporter, outcome: 'expired' }, count);
@@ -271,9 +280,11 @@ export class Store {
   #insertAll(batch: readonly Pending[]): StoredDetection[] {
     const written: StoredDetection[] = [];
     const storedAt = this.#now();
-    for (const { chain, detection, record, detectionJson, recordJson } of batch) {
-      const resource = this.#origins.resourceId(record.resource);
-      const scope = this.#origins.scopeId(record.instrumentationScope);
+    for (const { chain, detection, record, detectionJson, recordJson: ownJson } of batch) {
+      const resource = this.#origins.resourceId(record.resource, this.#lastSeq + 1);
+      const scope = this.#origins.scopeId(record.instrumentationScope, this.#lastSeq + 1);
+      const kept = { resource: resource === IN_THE_RECORD, scope: scope === IN_THE_RECORD };
+      const recordJson = kept.resource || kept.scope ? this.#withOrigin(record, kept) : ownJson;
       const { uuid: uid, time, rule, priority, source } = detection;
       const result = this.#insert.run(
         uid,
@@ -294,6 +305,19 @@ export class Store {
       written.push(new StoredDetection(row, this.#origins, { detection, record }));
     }
     return written;
+  }
+
+  /** Told and counted: it costs room, and somebody may be at play. */
+  #withOrigin(record: ReadableLogRecord, kept: Kept): string {
+    this.#metrics?.storeUnsharedOrigins.inc();
+    if (this.#now() - this.#lastOriginReport >= MILLIS_BETWEEN_REPORTS) {
+      this.#lastOriginReport = this.#now();
+      this.#logger.warn(
+        { origins: this.#origins.count },
+        'detections are stored with a resource or scope of their own: it is too long, or there are too many; somebody may be making senders up',
+      );
+    }
+    return encodeRecord(record, kept);
   }
 
   #afterWrite(taken: number, written: number): void {
@@ -336,8 +360,8 @@ export class Store {
       return result;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      this.#origins.forget();
       this.#lastSeq = this.#highestSeq();
+      this.#origins.forget(this.#lastSeq);
       throw error;
     }
   }
@@ -362,7 +386,7 @@ export class Store {
     const removed = this.#attempt('retention', () => {
       this.#useReserve();
       const rows = this.#retention.makeRoom(this.#cursors, this.#lastSeq);
-      this.#reading.removedBefore(this.#retention.oldestSeq());
+      this.#reading.doneBefore(this.#retention.oldestSeq());
       this.#reserveSpent = false;
       this.#reserve.take();
       return rows;
@@ -416,6 +440,7 @@ export class Store {
     this.#metrics?.storeBytes.set(this.#retention.usedBytes());
     this.#metrics?.storeCapacity.set(this.config.max_bytes);
     this.#metrics?.storeDetections.set(this.#retention.rows);
+    this.#metrics?.storeOrigins.set(this.#origins.count);
   }
 }
 

@@ -5,7 +5,7 @@ import type { DeliveringExporter, ExporterContext } from '../helper/exporter.ts'
 import { SUCCESS } from '../helper/outcome.ts';
 import { batchedDeliveryKeys, deliverySettings } from '../helper/settings.ts';
 import { openSocket } from '../helper/socket.ts';
-import { readTls, tlsConfigSchema } from '../helper/tls.ts';
+import { readTls, type Tls, tlsConfigSchema } from '../helper/tls.ts';
 import { FACILITIES, FORMATS, formatMessage } from './message.ts';
 
 const DEFAULT_PORTS = { udp: 514, tcp: 601, tls: 6514 } as const;
@@ -49,7 +49,7 @@ export function createSyslogExporter(config: SyslogConfig, context: ExporterCont
     ...config,
     maxBytes: isUdp ? Math.min(MOST_UDP_BYTES, config.max_message_bytes) : config.max_message_bytes,
   };
-  const transport = isUdp ? new UdpTransport(config) : new StreamTransport(config, context.id);
+  const transport = isUdp ? new UdpTransport(config) : new StreamTransport(config, context);
   let isStarted = false;
   return {
     kind: 'delivering',
@@ -111,12 +111,12 @@ class UdpTransport implements Transport {
 /** One connection that is kept. Syslog has no acknowledgements: a connection that the server has closed is noticed before the next batch. */
 class StreamTransport implements Transport {
   readonly #config: SyslogConfig;
-  readonly #tls: ReturnType<typeof readTls> | undefined;
+  readonly #tls: Tls | undefined;
   #socket: Socket | undefined;
 
-  constructor(config: SyslogConfig, id: string) {
+  constructor(config: SyslogConfig, context: ExporterContext) {
     this.#config = config;
-    this.#tls = config.protocol === 'tls' ? readTls(config.tls, id) : undefined;
+    this.#tls = config.protocol === 'tls' ? readTls(config.tls, context) : undefined;
   }
 
   async send(messages: readonly string[], signal: AbortSignal): Promise<void> {

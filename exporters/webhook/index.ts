@@ -55,7 +55,8 @@ export const component = {
 } as const;
 
 /** Detections to an address of one's own. With more than one in a request, the body is a JSON array. */
-export function createWebhookExporter(config: WebhookConfig, { id }: ExporterContext): DeliveringExporter {
+export function createWebhookExporter(config: WebhookConfig, context: ExporterContext): DeliveringExporter {
+  const { id } = context;
   const url = requireSecret(config, 'url', id);
   const signing = readSecret(config, 'signing_secret', id);
   const auth = readAuth(config, id);
@@ -63,7 +64,7 @@ export function createWebhookExporter(config: WebhookConfig, { id }: ExporterCon
   return httpExporter({
     delivery: deliverySettings(config),
     secrets: [url, signing, ...auth.secrets],
-    tls: readTls(config.tls, id),
+    tls: readTls(config.tls, context),
     request(batch) {
       const text = body.text(batch);
       return {

@@ -103,6 +103,13 @@ max by (${AGENT}) (shikra_exporter_oldest_seconds) > 0`,
     description: `The rules ${WHERE} could not be loaded again; those from before are in force.`,
   },
   {
+    alert: 'ShikraConfigReloadFailed',
+    expr: 'shikra_config_last_reload_success == 0',
+    severity: 'warning',
+    summary: 'A changed configuration is not in force, or not all of it.',
+    description: `The configuration of the agent ${WHERE} is not that of its file: it has a mistake, a part of it could not start, or it needs a restart.`,
+  },
+  {
     alert: 'ShikraContainerMetadataMissing',
     expr: `sum by (${AGENT}) (rate(shikra_container_detections_without_metadata_total[15m])) * 900 > 10`,
     for: '5m',

@@ -189,7 +189,7 @@ test('only who shows the token, or a certificate of the authority, is let in', a
   assert.deepEqual(agent.stored(), [uid]);
   await agent.command.metricUntil(outcome('unauthorized'), (count) => count === 1);
 
-  const endpoint = agent.url('OTLP is taken over gRPC').replace('127.0.0.1', 'localhost'); // gRPC takes no address for a server name
+  const endpoint = agent.url('OTLP is taken over gRPC');
   const send = async (files: Json) => {
     const store = join(temporaryFolder(t), 'store.db');
     const tls = Object.fromEntries(Object.entries(files).map(([key, name]) => [key, join(folder, String(name))]));

@@ -21,6 +21,10 @@ const down: Firing = [
   'The agent at node-1:8765 has not answered for five minutes. What happens there is not seen.',
 ];
 const noEvents: Firing = [AGENT, 'The agent on node-1:8765 runs, but no event has reached it for 15 minutes.'];
+const otherConfig: Firing = [
+  AGENT,
+  'The configuration of the agent on node-1:8765 is not that of its file: it has a mistake, a part of it could not start, or it needs a restart.',
+];
 const lost = (labels: Record<string, string>, what: string): Firing => [
   { ...AGENT, ...labels },
   `2 detection(s) on node-1:8765 were lost in 15m${what}.`,
@@ -232,6 +236,22 @@ export const AGENT_SCENARIOS: readonly Scenario[] = [
     series: {
       [metric('shikra_rules_last_reload_success')]: '1x60',
       [metric('shikra_rules_reload_total', ',outcome="success"')]: '0+1x60',
+    },
+    at: { '30m': [] },
+  },
+  {
+    alert: 'ShikraConfigReloadFailed',
+    title: 'fires at once, stays until file and agent agree, and resolves then',
+    series: { [metric('shikra_config_last_reload_success')]: '1x4 0x40 1x10' },
+    at: { '4m': [], '5m': [otherConfig], '45m': [otherConfig], '46m': [] },
+  },
+  {
+    alert: 'ShikraConfigReloadFailed',
+    title: 'does not fire for reloads that succeed, nor where only the rules have a mistake',
+    series: {
+      [metric('shikra_config_last_reload_success')]: '1x60',
+      [metric('shikra_config_reload_total', ',outcome="success"')]: '0+1x60',
+      [metric('shikra_rules_last_reload_success')]: '0x60',
     },
     at: { '30m': [] },
   },

@@ -378,7 +378,7 @@ it('shows a certificate of its own over TLS, trusts the named authority, and los
 
 it('goes through the proxy that the environment names', async (test) => {
   const proxy = await receive(test, { accept: () => ({ status: 200, body: 'by proxy' }) });
-  const client = new HttpClient({}, { HTTP_PROXY: proxy.url, NO_PROXY: 'internal.example' });
+  const client = new HttpClient(undefined, { HTTP_PROXY: proxy.url, NO_PROXY: 'internal.example' });
   test.after(() => client.close());
   const response = await client.send({ url: 'http://far.example/hook', body: '{}' }, AbortSignal.timeout(5000));
   assert.equal(response.body, 'by proxy');

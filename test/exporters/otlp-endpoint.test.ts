@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { httpOutcome, parseRetryAfter } from '../../exporters/helper/index.ts';
+import { readTls } from '../../exporters/helper/tls.ts';
 import { resolveEndpoint } from '../../exporters/otlp/endpoint.ts';
 import { otlpConfigSchema } from '../../exporters/otlp/index.ts';
+import { memoryLogger } from '../fixtures/pipeline.ts';
 
 const CASES: readonly (readonly [
   title: string,
@@ -68,10 +70,28 @@ it('reads the answers of HTTP as OTLP does', () => {
 });
 
 it('names the key of a certificate that cannot be read', () => {
-  const config = otlpConfigSchema.parse({ tls: { ca_file: '/nowhere/ca.pem' } });
-  assert.throws(() => resolveEndpoint(config, 'logs', {}, 'otlp/eu'), {
+  const config = otlpConfigSchema.parse({ endpoint: 'https://collector:4318', tls: { ca_file: '/nowhere/ca.pem' } });
+  const { tls } = resolveEndpoint(config, 'logs', {});
+  assert.throws(() => readTls(tls!, { id: 'otlp/eu', logger: memoryLogger().logger }), {
     code: 'CONFIG_INVALID',
     message:
-      "the configuration has mistakes: exporters.otlp/eu.tls.ca_file: expected a file that can be read, got ENOENT: no such file or directory, open '/nowhere/ca.pem'",
+      'the configuration has mistakes: exporters.otlp/eu.tls.ca_file: expected a file that can be read, got /nowhere/ca.pem (ENOENT)',
   });
+});
+
+it('takes the certificates that the environment names, for https alone', () => {
+  const environment = {
+    OTEL_EXPORTER_OTLP_CERTIFICATE: '/all/ca.pem',
+    OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: '/logs/client.pem',
+    OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY: '/logs/client.key',
+  };
+  const filesFor = (config: object, more: Record<string, string> = {}) =>
+    resolveEndpoint(otlpConfigSchema.parse(config), 'logs', { ...environment, ...more }).tls;
+  const files = { ca_file: '/all/ca.pem', cert_file: '/logs/client.pem', key_file: '/logs/client.key' };
+  assert.deepEqual(filesFor({ endpoint: 'https://collector:4317' }), files);
+  assert.deepEqual(filesFor({}, { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector:4318' }), files);
+  const own = { endpoint: 'https://collector:4318', tls: { ca_file: '/own/ca.pem' } };
+  assert.deepEqual(filesFor(own), { ...files, ca_file: '/own/ca.pem' });
+  assert.equal(filesFor({ endpoint: 'http://collector:4318' }), undefined);
+  assert.equal(filesFor({}), undefined);
 });

@@ -241,8 +241,8 @@ for (const [protocol, serve] of [
   });
 }
 
-/** A certificate for localhost that only who has it trusts. (gRPC's client cannot check one for an IP address.) */
-function selfSigned(folder: string): { key: Buffer; cert: Buffer; certFile: string } {
+/** A certificate for these names that only who has it trusts. */
+function selfSigned(folder: string, names: string): { key: Buffer; cert: Buffer; certFile: string } {
   const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const options = [
     'req',
@@ -257,7 +257,7 @@ function selfSigned(folder: string): { key: Buffer; cert: Buffer; certFile: stri
     '-subj',
     '/CN=shikra-test',
     '-addext',
-    'subjectAltName=DNS:localhost',
+    `subjectAltName=${names}`,
   ];
   execFileSync('openssl', [...options, '-keyout', keyFile, '-out', certFile], { stdio: 'ignore' });
   return { key: readFileSync(keyFile), cert: readFileSync(certFile), certFile };
@@ -269,11 +269,13 @@ for (const [protocol, serve] of [
 ] as const) {
   it(`trusts over ${protocol} the certificates of tls.ca_file and no others, and loses nothing over it`, async (test) => {
     const folder = temporaryFolder(test);
-    const pem = selfSigned(folder);
+    const pem = selfSigned(folder, 'DNS:localhost,IP:127.0.0.1');
     const receiver = new OtlpReceiver();
     const server = await serve(receiver, 0, pem);
     test.after(() => server.close());
-    const exporters = (tls: object) => ({ otlp: { endpoint: server.url, protocol, timeout: '1s', tls, ...QUICK } });
+    const exporters = (tls: object, endpoint = server.url) => ({
+      otlp: { endpoint, protocol, timeout: '1s', tls, ...QUICK },
+    });
     const distrustful = await startPipeline({ store: join(folder, 'store.db'), exporters: exporters({}) });
     distrustful.emit(detection(1));
     assert.equal(await distrustful.forceFlush(), false);
@@ -286,5 +288,30 @@ for (const [protocol, serve] of [
     test.after(() => trusting.shutdown(0));
     await receiver.until(count(1, receiver), 'what waited for trust');
     assert.equal(trusting.store.deadLetters.list({ exporter: 'otlp' }).length, 0);
+    const byName = await startPipeline({
+      store: join(temporaryFolder(test), 'store.db'),
+      exporters: exporters({ ca_file: pem.certFile }, server.url.replace('127.0.0.1', 'localhost')),
+    });
+    test.after(() => byName.shutdown(0));
+    byName.emit(detection(2));
+    await receiver.until(count(2, receiver), 'what goes to a name');
+  });
+
+  /** gRPC asked a server by its address for a certificate of that name, which Node refuses: with https://10.0.0.1:4317 nothing was ever delivered. */
+  it(`takes over ${protocol} no certificate that does not name the address that it sends to`, async (test) => {
+    const folder = temporaryFolder(test);
+    const pem = selfSigned(folder, 'DNS:localhost,IP:127.0.0.2');
+    const receiver = new OtlpReceiver();
+    const server = await serve(receiver, 0, pem);
+    test.after(() => server.close());
+    const pipeline = await startPipeline({
+      store: join(folder, 'store.db'),
+      exporters: { otlp: { endpoint: server.url, protocol, timeout: '1s', tls: { ca_file: pem.certFile }, ...QUICK } },
+    });
+    test.after(() => pipeline.shutdown(0));
+    pipeline.emit(detection(1));
+    assert.equal(await pipeline.forceFlush(), false);
+    assert.equal(receiver.requests, 0);
+    assert.match(JSON.stringify(pipeline.lines), /IP: 127\.0\.0\.1 is not in the cert's list/);
   });
 }

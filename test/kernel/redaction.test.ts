@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AgentWith } from '../agent/agent-with.ts';
-import { temporaryFolder } from './agent-command.ts';
+import { shikra } from '../cli/run-shikra.ts';
+import { Command, temporaryFolder } from './agent-command.ts';
 
 const SECRET = 'hunter2hunter2';
 const RULES = `
@@ -37,4 +38,37 @@ test('switched off, command lines are stored as they are', async (t) => {
   await agent.command.until('the detection', () => agent.command.detections.length === 1);
   assert.match(agent.command.detections[0]!.output, new RegExp(SECRET));
   await agent.stop();
+});
+
+/** A replay printed command lines as they were recorded: what `shikra run` hides stood on a terminal, and in whatever its output was sent to. */
+test('a replay hides what the agent would have hidden, and shows it where the configuration says so', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = (name: string) => join(folder, name);
+  const configure = (redaction: object) => {
+    const receivers = { kernel: { rules_files: ['rules.yaml'] } };
+    writeFileSync(path('config.yaml'), JSON.stringify({ receivers, service: { redaction } }));
+  };
+  writeFileSync(path('rules.yaml'), RULES);
+  configure({});
+  const recorder = new Command(t, ['record', '-o', path('recording'), '-c', path('config.yaml')]);
+  await recorder.until('it to record', () => recorder.stderr.includes('recording to'));
+  spawnSync('/bin/true', [`--password=${SECRET}`, 'db']);
+  recorder.child.kill('SIGTERM');
+  assert.equal(await recorder.ended(), 0, recorder.stderr);
+
+  const replay = (...parameters: string[]) => shikra(['replay', path('recording'), ...parameters]);
+  for (const format of ['json', 'text'])
+    for (const rules of [
+      ['--rules', path('rules.yaml')],
+      ['-c', path('config.yaml')],
+    ]) {
+      const { code, stdout, stderr } = replay(...rules, '--format', format);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /ran true --password=\*\*\* db as --password=\*\*\* db/);
+      assert.equal(stdout.includes(SECRET), false, stdout);
+    }
+  configure({ patterns: ['\\bdb\\b'] });
+  assert.match(replay('-c', path('config.yaml')).stdout, /ran true --password=\*\*\* \*\*\* as/);
+  configure({ command_lines: false });
+  assert.match(replay('-c', path('config.yaml')).stdout, new RegExp(SECRET));
 });

@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { parse, stringify } from 'yaml';
 import { composeConfig } from './compose.ts';
 import { freePorts, Program } from './program.ts';
 
@@ -8,14 +9,23 @@ import { freePorts, Program } from './program.ts';
 export class Collector {
   /** Where OTLP is taken over HTTP. */
   readonly url: string;
+  /** The same over gRPC. */
+  readonly grpcUrl: string;
   /** Its own metrics. */
   readonly metricsUrl: string;
   readonly #program: Program;
+  readonly #config: string;
 
-  private constructor(url: string, metricsUrl: string, program: Program) {
-    this.url = url;
-    this.metricsUrl = metricsUrl;
+  private constructor(
+    ports: { readonly http: number; readonly grpc: number; readonly metrics: number },
+    program: Program,
+    config: string,
+  ) {
+    this.url = `http://127.0.0.1:${ports.http}`;
+    this.grpcUrl = `http://127.0.0.1:${ports.grpc}`;
+    this.metricsUrl = `http://127.0.0.1:${ports.metrics}/metrics`;
     this.#program = program;
+    this.#config = config;
   }
 
   /** @param loki `host:port` */
@@ -40,7 +50,22 @@ export class Collector {
       folder: own,
       readyUrl: `http://127.0.0.1:${health}/`,
     });
-    return new Collector(`http://127.0.0.1:${http}`, `http://127.0.0.1:${metrics}/metrics`, program);
+    return new Collector({ http, grpc, metrics }, program, config);
+  }
+
+  /** Has it begin anew with other bounds of its memory. @returns those that it had */
+  async limitMemory(limits: object): Promise<object> {
+    const config = parse(readFileSync(this.#config, 'utf8'));
+    const before = config.processors.memory_limiter;
+    config.processors.memory_limiter = limits;
+    writeFileSync(this.#config, stringify(config));
+    await this.#program.stop('SIGTERM');
+    await this.#program.start();
+    return before;
+  }
+
+  get log(): string {
+    return this.#program.log;
   }
 
   start(): Promise<void> {

@@ -19,7 +19,7 @@ export function guardKeys(tokenHint = '') {
       .string()
       .min(1)
       .optional()
-      .describe(`A file with the token that a sender must show${tokenHint}.`),
+      .describe(`A file with the token that a sender must show${tokenHint}. A change takes effect at once.`),
     tls: z
       .strictObject({
         cert_file: z.string().min(1).describe('The certificate that is shown, with its chain, as PEM.'),
@@ -31,7 +31,7 @@ export function guardKeys(tokenHint = '') {
           .describe('Only senders with a certificate of one of these authorities are let in, as PEM.'),
       })
       .optional()
-      .describe('Speaks HTTPS. The files are read at the start.'),
+      .describe('Speaks HTTPS. Files that are replaced take effect with the next connection.'),
   };
 }
 

@@ -7,4 +7,5 @@ export {
   type ListenOptions,
   type Reply,
   type Route,
+  type ServerTls,
 } from './server.ts';

@@ -1,9 +1,17 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders, IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerOptions,
+  ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { ShikraError } from '../../errors.ts';
 import { http } from '../../node-http.ts';
+import type { Renewed } from '../../renewed-files.ts';
 import { type Body, readBody } from './body.ts';
 import { Slots } from './slots.ts';
 
@@ -12,9 +20,17 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Certificate and key as PEM; with client authorities only clients with a certificate of theirs are let in. */
-  readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | undefined } | undefined;
-  readonly bearerToken?: string | undefined;
+  /** What the files have at the time of a connection. */
+  readonly tls?: Renewed<ServerTls> | undefined;
+  /** What its file has at the time of a request. */
+  readonly bearerToken?: Renewed<string> | undefined;
+}
+
+/** Certificate and key as PEM; with client authorities only clients with a certificate of theirs are let in. */
+export interface ServerTls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer | undefined;
 }
 
 export interface Reply {
@@ -82,10 +98,7 @@ export class HttpServer {
     this.#slots = new Slots(options.mostBodies);
     this.#mayEnter = bearerCheck(listen.bearerToken);
     const listener = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
-    this.#server =
-      tls === undefined
-        ? http.createServer(LIMITS, listener)
-        : createTlsServer({ ...LIMITS, ...tls, requestCert: tls.ca !== undefined, rejectUnauthorized: true }, listener);
+    this.#server = tls === undefined ? http.createServer(LIMITS, listener) : tlsServer(tls, listener);
     this.#server.maxConnections = options.mostConnections;
   }
 
@@ -209,13 +222,31 @@ function unreadable({ maxBytes, tooLarge }: Route, body: Exclude<Body, Buffer>):
   return { status: 400, message: 'expected a body that is gzip, as content-encoding says' };
 }
 
+/** Connections that begin after a renewal are spoken to with the new certificate, and let in by the new authorities; those that there are go on. */
+function tlsServer(tls: Renewed<ServerTls>, listener: RequestListener): TlsServer {
+  let inUse = tls.get();
+  const server = createTlsServer(
+    { ...LIMITS, ...inUse, requestCert: inUse.ca !== undefined, rejectUnauthorized: true },
+    listener,
+  );
+  // Before the server's own listener, which begins to speak TLS.
+  server.prependListener('connection', () => {
+    const now = tls.get();
+    if (now === inUse) return;
+    inUse = now;
+    server.setSecureContext(now);
+    // A session that is taken up again would be let in by the authorities of before.
+    server.setTicketKeys(randomBytes(48));
+  });
+  return server;
+}
+
 /** @throws never. @returns whether what stands in `authorization` opens the door */
-export function bearerCheck(token: string | undefined): (authorization: string | undefined) => boolean {
+export function bearerCheck(token: Renewed<string> | undefined): (authorization: string | undefined) => boolean {
   if (token === undefined) return () => true;
-  const expected = digest(token);
   return (authorization = '') => {
     const given = /^Bearer (.+)$/i.exec(authorization)?.[1] ?? '';
-    return timingSafeEqual(digest(given), expected);
+    return timingSafeEqual(digest(given), digest(token.get()));
   };
 }
 
@@ -230,7 +261,7 @@ export function cannotListen({ host, port }: ListenOptions, key: string, error: 
 
 /** True if whoever reaches the address can send what he likes. */
 export function isOpenToAll({ host, bearerToken, tls }: ListenOptions): boolean {
-  return bearerToken === undefined && tls?.ca === undefined && !/^(127\.|::1$|localhost$)/.test(host);
+  return bearerToken === undefined && tls?.get().ca === undefined && !/^(127\.|::1$|localhost$)/.test(host);
 }
 
 function mediaType(headers: IncomingHttpHeaders): string {

@@ -7,8 +7,8 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
-import { ShikraError } from '../../errors.ts';
-import { bearerCheck, cannotListen, type ListenOptions } from '../http/index.ts';
+import type { Renewed } from '../../renewed-files.ts';
+import { bearerCheck, cannotListen, type ListenOptions, type ServerTls } from '../http/index.ts';
 import { Slots } from '../http/slots.ts';
 import type { ReceiverSink } from '../receiver.ts';
 import { decodeProtobuf } from './decode-protobuf.ts';
@@ -19,6 +19,8 @@ import { take } from './take.ts';
 const MOST_REQUESTS = 8;
 /** For requests at work when it is closed. */
 const CLOSE_MILLIS = 500;
+/** How often the files of `tls` are looked at. */
+const RENEWAL_MILLIS = 1000;
 
 const bytes = (message: Buffer): Buffer => message;
 /** Messages are read and written here: this is no place for a second implementation of protobuf. */
@@ -46,6 +48,7 @@ export class GrpcServer {
   readonly #mayEnter: (authorization: string | undefined) => boolean;
   readonly #slots = new Slots(MOST_REQUESTS);
   #port = 0;
+  #renewal: NodeJS.Timeout | undefined;
 
   private constructor({ bearerToken, maxRequestBytes }: OtlpGrpcOptions, sink: ReceiverSink) {
     this.#sink = sink;
@@ -59,14 +62,17 @@ export class GrpcServer {
   /** @throws ShikraError CONFIG_INVALID or ADDRESS_IN_USE */
   static async open(options: OtlpGrpcOptions, sink: ReceiverSink): Promise<GrpcServer> {
     const server = new GrpcServer(options, sink);
-    const { host, port, key } = options;
-    const credentials = credentialsOf(options);
+    const { host, port, key, tls } = options;
+    const renewed = tls && new TlsServerCredentials(tls);
+    const credentials = renewed ?? ServerCredentials.createInsecure();
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     server.#port = await new Promise<number>((resolve, reject) => {
       server.#server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
     }).catch((error: Error) => {
       throw cannotListen(options, key, error);
     });
+    // The server is not seen beginning a connection: it is looked before there may be many.
+    if (renewed !== undefined) server.#renewal = setInterval(() => renewed.renew(), RENEWAL_MILLIS).unref();
     return server;
   }
 
@@ -75,6 +81,7 @@ export class GrpcServer {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#renewal);
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MILLIS);
     await closed;
@@ -120,12 +127,26 @@ export class GrpcServer {
   }
 }
 
-function credentialsOf({ tls, key }: OtlpGrpcOptions): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  try {
-    const pair = { private_key: tls.key, cert_chain: tls.cert };
-    return ServerCredentials.createSsl(tls.ca ?? null, [pair], tls.ca !== undefined);
-  } catch (error) {
-    throw new ShikraError('CONFIG_INVALID', `${key}.tls: ${(error as Error).message}`);
+/** Connections that begin after a renewal are spoken to with the new certificate. */
+class TlsServerCredentials extends ServerCredentials {
+  readonly #tls: Renewed<ServerTls>;
+  #inUse: ServerTls;
+
+  constructor(tls: Renewed<ServerTls>) {
+    const inUse = tls.get();
+    super({ requestCert: inUse.ca !== undefined, rejectUnauthorized: true }, inUse);
+    this.#tls = tls;
+    this.#inUse = inUse;
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+
+  renew(): void {
+    const now = this.#tls.get();
+    if (now === this.#inUse) return;
+    this.#inUse = now;
+    this.updateSecureContextOptions(now);
   }
 }
