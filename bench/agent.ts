@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from './child.ts';
 import { type Counters, parseCounters } from './counters.ts';
+import { SHIKRA } from './programs.ts';
 import { type ProcessUsage, processUsage } from './usage.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -35,9 +36,9 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** Starts `shikra run`; ready when a first detection came out and it says so. */
+/** Starts `shikra run` as the package has it; ready when a first detection came out and it says so. */
 export function startAgent(folder: string): Promise<Agent> {
-  return start(folder, [join(ROOT, 'cli/main.ts'), 'run']);
+  return start(folder, [SHIKRA, 'run']);
 }
 
 /** The same by `npm start`, with all its looking whether there is something to set up. @returns how long it took */
@@ -55,7 +56,7 @@ async function start(folder: string, command: readonly string[]): Promise<Agent>
   const child = spawn(command[0]!, [...command.slice(1), '-c', config], {
     cwd: ROOT,
     detached: true,
-    env: { ...withoutTelemetryVariables(), PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+    env: { ...userVariables(), PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const endWithUs = (): void => void endGroup(child);
@@ -124,9 +125,10 @@ service:
   return file;
 }
 
-/** Nothing may be sent to a receiver that the caller's environment happens to name. */
-function withoutTelemetryVariables(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('OTEL_')));
+/** Nothing may be sent to a receiver that the caller's environment happens to name, and who installs the package has no cache of this development's. */
+function userVariables(): NodeJS.ProcessEnv {
+  const isOurs = (name: string) => name.startsWith('OTEL_') || name === 'NODE_COMPILE_CACHE';
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOurs(name)));
 }
 
 function endGroup(child: AgentProcess): void {

@@ -10,7 +10,7 @@ import { thisMachine } from './machine.ts';
 import { measureRound, type Round } from './measure.ts';
 import { type Options, parseOptions, USAGE, UsageError } from './options.ts';
 import { benchmarksPage, summary } from './page.ts';
-import { buildPrograms } from './programs.ts';
+import { buildPrograms, buildShikra } from './programs.ts';
 import type { Results } from './results.ts';
 import { timeRuleLoads } from './rule-loads.ts';
 import { OPENED_FILE } from './workloads.ts';
@@ -47,6 +47,7 @@ async function bench(options: Options): Promise<void> {
   const machine = thisMachine();
   if (machine.load > QUIET_LOAD)
     console.error(`bench: something else runs on this machine (load ${machine.load}): the figures will tell less`);
+  buildShikra();
   buildPrograms();
   const folder = makeFolder();
   const rounds = await measureAll(options, folder);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runToEnd, sleep, waitUntil } from './child.ts';
 import type { Arrived } from './otlp-sink.ts';
-import { BUILD } from './programs.ts';
+import { BUILD, SHIKRA } from './programs.ts';
 import { type ProcessUsage, processUsage } from './usage.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -70,10 +70,11 @@ export class DeliveryRun {
     const [{ url }] = (await once(sink, 'message')) as [{ url: string }];
     writeFileSync(join(folder, 'rules.yaml'), rules(folder));
     writeFileSync(join(folder, 'shikra.yaml'), configuration(folder, url));
-    const agent = spawn(join(ROOT, 'cli/main.ts'), ['run', '-c', join(folder, 'shikra.yaml')], {
+    const agent = spawn(SHIKRA, ['run', '-c', join(folder, 'shikra.yaml')], {
       cwd: ROOT,
       env: {
         ...process.env,
+        NODE_COMPILE_CACHE: undefined,
         PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
         NODE_OPTIONS: nodeOptions.join(' '),
       },

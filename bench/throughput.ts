@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { thisMachine } from './machine.ts';
-import { buildPrograms } from './programs.ts';
+import { buildPrograms, buildShikra } from './programs.ts';
 import { deliveryPage, deliverySummary, failuresOf } from './throughput-page.ts';
 import { DeliveryRun } from './throughput-run.ts';
 
@@ -42,6 +42,7 @@ async function main(): Promise<number> {
     console.error('delivery: must run as root: it loads programs into the kernel');
     return 2;
   }
+  buildShikra();
   buildPrograms();
   const machine = thisMachine();
   const folder = mkdtempSync(join(tmpdir(), 'shikra-delivery-'));
