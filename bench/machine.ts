@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -27,6 +28,15 @@ export function thisMachine(): Machine {
     commit: commit(),
     load: loadavg()[0]!,
   };
+}
+
+/**
+ * What the hypervisor kept from this machine's processors since it started, beside all their time, in ticks: /proc/stat, proc(5). In such a time a ring
+ * can overflow that nobody could have read.
+ */
+export function stolen(): { readonly stolenTicks: number; readonly allTicks: number } {
+  const ticks = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!.split(/ +/).slice(1, 9).map(Number);
+  return { stolenTicks: ticks[7]!, allTicks: ticks.reduce((sum, one) => sum + one, 0) };
 }
 
 function commit(): string {

@@ -14,6 +14,8 @@ export interface Results {
   readonly ruleLoads: readonly TimedRuleLoad[];
   /** Load average of the run's last minute. */
   readonly loadAfter: number;
+  /** Of all processors' time during the run, what the hypervisor gave to others: 0 to 1. */
+  readonly stolenShare: number;
 }
 
 export function agentSeconds({ collectorSeconds, otherThreadsSeconds }: AgentFigures): number {

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type StartTimes, timeNpmStart } from './agent.ts';
-import { thisMachine } from './machine.ts';
+import { stolen, thisMachine } from './machine.ts';
 import { measureRound, type Round } from './measure.ts';
 import { type Options, parseOptions, USAGE, UsageError } from './options.ts';
 import { benchmarksPage, summary } from './page.ts';
@@ -45,6 +45,7 @@ async function main(): Promise<number> {
 
 async function bench(options: Options): Promise<void> {
   const machine = thisMachine();
+  const before = stolen();
   if (machine.load > QUIET_LOAD)
     console.error(`bench: something else runs on this machine (load ${machine.load}): the figures will tell less`);
   buildShikra();
@@ -53,7 +54,9 @@ async function bench(options: Options): Promise<void> {
   const rounds = await measureAll(options, folder);
   const npmStarts = options.output === undefined ? [] : await timeNpmStarts(options.rounds, folder);
   const ruleLoads = options.output === undefined ? [] : timeRuleLoads(options.rounds);
-  report({ options, machine, rounds, npmStarts, ruleLoads, loadAfter: loadavg()[0]! });
+  const after = stolen();
+  const stolenShare = (after.stolenTicks - before.stolenTicks) / (after.allTicks - before.allTicks);
+  report({ options, machine, rounds, npmStarts, ruleLoads, loadAfter: loadavg()[0]!, stolenShare });
 }
 
 async function measureAll(options: Options, folder: string): Promise<Map<string, Round[]>> {
