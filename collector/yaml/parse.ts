@@ -69,26 +69,31 @@ const NOTHING_LINE = /^[ \t]*(?:#.*)?\r?$/;
 const QUOTED = /(?<![^\s,:[{])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')/g;
 const COMMENT = /[ \t]#.*\r?$/;
 
+/** Behind each bracket the part is read again: of a text made for it that would be hours. What is left then is refused as the mistake that it is to YAML. */
+const MOST_CHARACTERS_READ_AGAIN = 16_000_000;
+
 /**
  * Puts brackets that close a list or a mapping at the indentation of its key behind the last item. YAML wants them deeper, but many write so, Falco's own
  * rules among them, and Falco takes it. Only blanks and comments change, and no offset.
  */
 function joinBrackets(text: string): string {
   if (!BRACKETS_LINE.test(text)) return text;
+  let left = MOST_CHARACTERS_READ_AGAIN;
+  const joinBracketsOf = (part: string): string => {
+    let joined = part;
+    while (left > 0) {
+      const parsed = parse(joined);
+      if (isEvents(parsed) || parsed.message !== NOT_DEEPER) break;
+      left -= joined.length;
+      const next = joinBracket(joined, parsed.start);
+      if (next === undefined) break;
+      joined = next;
+    }
+    return joined;
+  };
   return partsOf(text)
     .map((part) => (BRACKETS_LINE.test(part) ? joinBracketsOf(part) : part))
     .join('');
-}
-
-function joinBracketsOf(part: string): string {
-  let joined = part;
-  for (;;) {
-    const parsed = parse(joined);
-    if (isEvents(parsed) || parsed.message !== NOT_DEEPER) return joined;
-    const next = joinBracket(joined, parsed.start);
-    if (next === undefined) return joined;
-    joined = next;
-  }
 }
 
 /** @returns undefined if there is no bracket, or no telling whether a comment is one */

@@ -25,6 +25,7 @@ export function scalarValue({ text, style, tag }: YamlScalar): unknown {
 /** The value as JSON would have it, keys as they are written. A node that stands in several places is the same object in each. */
 export function treeValue(tree: YamlTree, options: ValueOptions = {}): unknown {
   const known = new Map<YamlTree, unknown>();
+  const merged = new Map<YamlMapping, readonly YamlEntry[]>();
   const visit = (node: YamlTree): unknown => {
     if (known.has(node)) return known.get(node);
     if (node.kind === 'scalar') return options.instead?.has(node) ? options.instead.get(node) : scalarValue(node);
@@ -36,7 +37,7 @@ export function treeValue(tree: YamlTree, options: ValueOptions = {}): unknown {
     }
     const value = {};
     known.set(node, value);
-    for (const entry of options.merge ? mergedEntries(node) : node.entries)
+    for (const entry of options.merge ? mergedEntries(node, merged) : node.entries)
       define(value, keyText(entry.key), visit(entry.value));
     return value;
   };
@@ -48,20 +49,31 @@ function define(object: object, key: string, value: unknown): void {
   Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
 }
 
-/** Of a mapping; a key that it has itself goes before one that `<<` brings in, and of these the first. */
-export function mergedEntries(mapping: YamlMapping, within: readonly YamlTree[] = []): YamlEntry[] {
+/**
+ * Of a mapping; a key that it has itself goes before one that `<<` brings in, and of these the first.
+ * @param known of mappings that were asked for before: one that many bring in is looked at once
+ */
+export function mergedEntries(
+  mapping: YamlMapping,
+  known = new Map<YamlMapping, readonly YamlEntry[]>(),
+): readonly YamlEntry[] {
+  const before = known.get(mapping);
+  if (before !== undefined) return before;
+  known.set(mapping, []); // it may hold itself
   const entries = new Map<string, YamlEntry>();
   for (const { key, value } of mapping.entries) {
     if (keyText(key) !== MERGE_KEY) continue;
     for (const merged of value.kind === 'sequence' ? value.items : [value]) {
-      if (merged.kind !== 'mapping' || merged === mapping || within.includes(merged)) continue; // it may hold itself
-      for (const entry of mergedEntries(merged, [...within, mapping])) {
+      if (merged.kind !== 'mapping') continue;
+      for (const entry of mergedEntries(merged, known)) {
         if (!entries.has(keyText(entry.key))) entries.set(keyText(entry.key), entry);
       }
     }
   }
   for (const entry of mapping.entries) if (keyText(entry.key) !== MERGE_KEY) entries.set(keyText(entry.key), entry);
-  return [...entries.values()];
+  const all = [...entries.values()];
+  known.set(mapping, all);
+  return all;
 }
 
 export function keyText(key: YamlTree): string {

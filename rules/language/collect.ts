@@ -81,7 +81,7 @@ export class Collector {
     if (document.isNull) return;
     const { items } = document;
     if (items === undefined) {
-      this.#error(
+      this.#problems.error(
         'LOAD_ERR_YAML_VALIDATE',
         'rules content is not a YAML array of objects',
         document.place,
@@ -106,7 +106,7 @@ export class Collector {
     const node = item.get(kind)!.value;
     const name = node.scalar;
     if (name === undefined || name === '') {
-      this.#error(
+      this.#problems.error(
         'LOAD_ERR_YAML_VALIDATE',
         `a ${kind} needs a name`,
         node.isNull ? item.get(kind)!.keyNode.place : node.place,
@@ -135,7 +135,11 @@ export class Collector {
     if (overrides.get('items') !== 'append') {
       this.lists.set(name, { name, place, items });
     } else if (before === undefined) {
-      this.#error('LOAD_ERR_VALIDATE', `list '${name}' is appended to but no list by that name already exists`, place);
+      this.#problems.error(
+        'LOAD_ERR_VALIDATE',
+        `list '${name}' is appended to but no list by that name already exists`,
+        place,
+      );
     } else {
       // Not with a spread: a list may have a hundred thousand items.
       before.items = before.items.concat(items);
@@ -154,7 +158,7 @@ export class Collector {
       const index = before?.index ?? this.#index;
       this.macros.set(name, { name, place, index, condition, visibility: this.#index });
     } else if (before === undefined) {
-      this.#error(
+      this.#problems.error(
         'LOAD_ERR_VALIDATE',
         `macro '${name}' is appended to but no macro by that name already exists`,
         place,
@@ -188,7 +192,7 @@ export class Collector {
     );
     if (before === undefined && (changes || (onlySwitches && item.has('enabled')))) {
       const how = changes ? 'changed' : "given an 'enabled' key";
-      this.#error(
+      this.#problems.error(
         'LOAD_ERR_VALIDATE',
         `rule '${name}' is ${how} but no rule by that name already exists`,
         place,
@@ -196,7 +200,7 @@ export class Collector {
         name,
       );
     } else if (before !== undefined && source !== undefined && source !== before.source) {
-      this.#error(
+      this.#problems.error(
         'LOAD_ERR_VALIDATE',
         `rule '${name}' has been re-defined with a different source`,
         place,
@@ -300,31 +304,26 @@ export class Collector {
     const wanted = /^\d+$/.test(node.scalar ?? '') ? `0.${node.scalar}.0` : (node.scalar ?? '');
     const order = compareVersions(this.#options.engineVersion, wanted);
     if (order === undefined) {
-      this.#error('LOAD_ERR_YAML_VALIDATE', `'${wanted}' is not a version`, node.place, 'a number or x.y.z');
+      this.#problems.error('LOAD_ERR_YAML_VALIDATE', `'${wanted}' is not a version`, node.place, 'a number or x.y.z');
     } else if (order < 0) {
       const message = `rules require engine version ${wanted}, but engine version is ${this.#options.engineVersion}`;
-      this.#error('LOAD_ERR_VALIDATE', message, node.place);
+      this.#problems.error('LOAD_ERR_VALIDATE', message, node.place);
     }
   }
 
   #requirePlugins(node: YamlNode): void {
     for (const item of node.items ?? []) {
       const mistake = requirementMistake(item, this.#options.plugins);
-      if (mistake !== undefined) this.#error('LOAD_ERR_VALIDATE', mistake, item.place);
+      if (mistake !== undefined) this.#problems.error('LOAD_ERR_VALIDATE', mistake, item.place);
     }
     if (node.items === undefined) {
-      this.#error('LOAD_ERR_YAML_VALIDATE', "'required_plugin_versions' is not a sequence", node.place, '- name: ...');
+      this.#problems.error(
+        'LOAD_ERR_YAML_VALIDATE',
+        "'required_plugin_versions' is not a sequence",
+        node.place,
+        '- name: ...',
+      );
     }
-  }
-
-  #error(
-    code: 'LOAD_ERR_YAML_VALIDATE' | 'LOAD_ERR_VALIDATE',
-    message: string,
-    place: Place,
-    expected?: string,
-    rule?: string,
-  ): void {
-    this.#problems.add(code, message, place, { expected, rule });
   }
 }
 

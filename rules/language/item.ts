@@ -109,7 +109,7 @@ export class Item {
     };
     if (threshold === undefined || sequence === undefined) return { ...read, failed: reader.failed };
     const message = "a rule cannot have both 'threshold' and 'sequence'";
-    this.#error('LOAD_ERR_YAML_VALIDATE', message, sequence.keyNode.place, 'two rules', rule);
+    this.#problems.error('LOAD_ERR_YAML_VALIDATE', message, sequence.keyNode.place, 'two rules', rule);
     return { ...read, failed: true };
   }
 
@@ -143,7 +143,7 @@ export class Item {
     const text = field?.value.mappedText;
     if (text !== undefined) return text;
     const found = field === undefined ? `${what} has no '${key}'` : `'${key}' of ${what} is not text`;
-    this.#error('LOAD_ERR_YAML_VALIDATE', found, field?.keyNode.place ?? place, undefined, rule);
+    this.#problems.error('LOAD_ERR_YAML_VALIDATE', found, field?.keyNode.place ?? place, undefined, rule);
     return undefined;
   }
 
@@ -151,7 +151,7 @@ export class Item {
     const field = this.#fields.get(key);
     if (field === undefined) return undefined;
     if (field.value.scalar === undefined) {
-      this.#error('LOAD_ERR_YAML_VALIDATE', `'${key}' of ${what} is not text`, field.keyNode.place);
+      this.#problems.error('LOAD_ERR_YAML_VALIDATE', `'${key}' of ${what} is not text`, field.keyNode.place);
     }
     return field.value.scalar;
   }
@@ -160,7 +160,7 @@ export class Item {
     const field = this.#fields.get(key);
     if (field === undefined) {
       if (!optional)
-        this.#error(
+        this.#problems.error(
           'LOAD_ERR_YAML_VALIDATE',
           `${what} has no '${key}'`,
           this.#fields.values().next().value!.value.place,
@@ -170,11 +170,16 @@ export class Item {
     const { texts } = field.value;
     if (texts === undefined) {
       if (field.value.isNull) return [];
-      this.#error('LOAD_ERR_YAML_VALIDATE', `'${key}' of ${what} is not a sequence`, field.value.place, '[value, ...]');
+      this.#problems.error(
+        'LOAD_ERR_YAML_VALIDATE',
+        `'${key}' of ${what} is not a sequence`,
+        field.value.place,
+        '[value, ...]',
+      );
       return undefined;
     }
     if (!(texts instanceof YamlNode)) return texts;
-    this.#error('LOAD_ERR_YAML_VALIDATE', `an item of '${key}' of ${what} is not text`, texts.place);
+    this.#problems.error('LOAD_ERR_YAML_VALIDATE', `an item of '${key}' of ${what} is not text`, texts.place);
     return undefined;
   }
 
@@ -184,7 +189,13 @@ export class Item {
     const text = (field.value.scalar ?? '').toLowerCase();
     if (['true', 'yes', 'on', 'y'].includes(text)) return true;
     if (['false', 'no', 'off', 'n'].includes(text)) return false;
-    this.#error('LOAD_ERR_YAML_VALIDATE', `'${key}' is not a truth value`, field.value.place, 'true or false', rule);
+    this.#problems.error(
+      'LOAD_ERR_YAML_VALIDATE',
+      `'${key}' is not a truth value`,
+      field.value.place,
+      'true or false',
+      rule,
+    );
     return otherwise;
   }
 
@@ -193,7 +204,7 @@ export class Item {
     if (field === undefined) return 0;
     const value = Number(field.value.scalar);
     if (Number.isSafeInteger(value) && value >= 0) return value;
-    this.#error(
+    this.#problems.error(
       'LOAD_ERR_YAML_VALIDATE',
       `'${key}' is not a number of milliseconds`,
       field.value.place,
@@ -201,15 +212,5 @@ export class Item {
       rule,
     );
     return 0;
-  }
-
-  #error(
-    code: 'LOAD_ERR_YAML_VALIDATE' | 'LOAD_ERR_VALIDATE',
-    message: string,
-    place: Place,
-    expected?: string,
-    rule?: string,
-  ): void {
-    this.#problems.add(code, message, place, { expected, rule });
   }
 }

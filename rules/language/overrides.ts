@@ -69,7 +69,7 @@ function readOverride(
   }
   let valid = true;
   const refuse = (message: string, place: Place, expected?: string) => {
-    problems.add('LOAD_ERR_VALIDATE', message, place, { expected });
+    problems.error('LOAD_ERR_VALIDATE', message, place, expected);
     valid = false;
   };
   for (const { key, keyNode, value } of entries) {

@@ -13,6 +13,17 @@ export class ProblemList {
     this.push(problemAt(code, message, place, details));
   }
 
+  /** Something that keeps the file, or the part at the place, from being used. */
+  error(
+    code: 'LOAD_ERR_YAML_VALIDATE' | 'LOAD_ERR_VALIDATE',
+    message: string,
+    place: Place,
+    expected?: string,
+    rule?: string,
+  ): void {
+    this.add(code, message, place, { expected, rule });
+  }
+
   push(problem: Problem): void {
     // An error must not be lost behind warnings: a load without an error is taken for good.
     if (this.#problems.length < MOST_PROBLEMS || (problem.severity === 'error' && !this.#hasErrors())) {

@@ -79,6 +79,14 @@ describe('a value', () => {
     assert.deepEqual((treeValue(tree, { merge: true }) as { z: unknown }).z, { a: 1, b: 1, c: 3 });
     assert.deepEqual(treeValue(treeOf('&all\n<<: *all\na: 1\n'), { merge: true }), { a: 1 });
   });
+
+  it('is merged once wherever it is asked for: it was put together anew for each way to it, and forty levels of two had a thousand billion', () => {
+    const levels = Array.from({ length: 40 }, (_, level) =>
+      ['a', 'b'].map((name) => `${name}${level + 1}: &${name}${level + 1}\n  <<: [*a${level}, *b${level}]\n`).join(''),
+    );
+    const value = treeValue(treeOf(`a0: &a0 {x: 1}\nb0: &b0 {y: 2}\n${levels.join('')}`), { merge: true });
+    assert.deepEqual((value as { a40: unknown }).a40, { x: 1, y: 2 });
+  });
 });
 
 describe('a place', () => {
@@ -139,6 +147,13 @@ describe('a closing bracket', () => {
   it('may not, where a comment could be a part of a text', () => {
     const [mistake] = mistakesOf('- a: ["b\n     # c", d # "e\n  ]\n');
     assert.match(mistake ?? '', /^a quote or a bracket is not closed before this, .* \| \]$/);
+  });
+
+  it('is refused behind very many others: each had the whole part read again, and a megabyte of them took hours', () => {
+    const lists = (count: number) =>
+      `- rule: R\n${Array.from({ length: count }, (_, n) => `  k${n}: [\n    a\n  ]\n`).join('')}`;
+    assert.deepEqual(mistakesOf(lists(100)), []);
+    assert.match(mistakesOf(lists(50_000))[0]!, /^a quote or a bracket is not closed before this, /);
   });
 
   it('in a text is none', () => {
