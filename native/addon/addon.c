@@ -72,6 +72,16 @@ struct handle *handle_of(napi_env env, napi_value value)
 	return handle;
 }
 
+/* Of a call whose first argument is a probe. */
+struct handle *only_handle(napi_env env, napi_callback_info info)
+{
+	napi_value argument;
+	size_t count = 1;
+
+	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
+	return handle_of(env, argument);
+}
+
 bool get_number(napi_env env, napi_value object, const char *key, uint32_t *number)
 {
 	napi_value value;
@@ -340,12 +350,9 @@ static napi_value js_advance(napi_env env, napi_callback_info info)
 /* waitingBytes(probe) -> number: what was not given back, finished or not. */
 static napi_value js_waiting_bytes(napi_env env, napi_callback_info info)
 {
-	struct handle *handle;
-	napi_value argument, value;
-	size_t count = 1;
+	struct handle *handle = only_handle(env, info);
+	napi_value value;
 
-	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
-	handle = handle_of(env, argument);
 	if (!handle)
 		return NULL;
 	CHECK(env, napi_create_double(env, rings_waiting_bytes(probe_rings(handle->probe)), &value));
@@ -360,79 +367,6 @@ static napi_value js_clock_offset(napi_env env, napi_callback_info info)
 	(void)info;
 	CHECK(env, napi_create_bigint_int64(env, probe_clock_offset_ns(), &value));
 	return value;
-}
-
-/* An array of so many numbers, and where they are to be written. */
-static napi_value float64_array(napi_env env, size_t length, double **values)
-{
-	napi_value buffer, array;
-
-	CHECK(env, napi_create_arraybuffer(env, length * sizeof(double), (void **)values, &buffer));
-	CHECK(env, napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array));
-	return array;
-}
-
-/* drops(probe) -> Float64Array: counts by CPU, reason and class, in this order. */
-static napi_value js_drops(napi_env env, napi_callback_info info)
-{
-	struct handle *handle;
-	napi_value argument, array;
-	size_t count = 1, length;
-	double *counts;
-
-	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
-	handle = handle_of(env, argument);
-	if (!handle)
-		return NULL;
-	length = probe_drops(handle->probe, NULL, 0);
-	array = float64_array(env, length, &counts);
-	if (array)
-		probe_drops(handle->probe, counts, length);
-	return array;
-}
-
-/* refusals(probe) -> Float64Array: for each cgroup of which events were refused its id, and how many by class. */
-static napi_value js_refusals(napi_env env, napi_callback_info info)
-{
-	double rows[REFUSED_CGROUPS_MAX * PROBE_REFUSAL_COLUMNS];
-	struct handle *handle;
-	napi_value argument, array;
-	size_t count = 1, length;
-	double *values;
-
-	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
-	handle = handle_of(env, argument);
-	if (!handle)
-		return NULL;
-	length = probe_refusals(handle->probe, rows, sizeof(rows) / sizeof(*rows));
-	array = float64_array(env, length, &values);
-	if (array)
-		memcpy(values, rows, length * sizeof(double));
-	return array;
-}
-
-/* processes(probe, pid) -> Uint8Array: process records of all processes (pid 0) or of one. */
-static napi_value js_processes(napi_env env, napi_callback_info info)
-{
-	struct probe_error error = {};
-	struct handle *handle;
-	napi_value arguments[2], buffer;
-	size_t count = 2, size;
-	uint32_t pid;
-	void *records;
-
-	CHECK(env, napi_get_cb_info(env, info, &count, arguments, NULL, NULL));
-	handle = handle_of(env, arguments[0]);
-	if (!handle)
-		return NULL;
-	CHECK(env, napi_get_value_uint32(env, arguments[1], &pid));
-	records = probe_processes(handle->probe, pid, &size, &error);
-	if (!records)
-		return throw_probe_error(env, &error);
-	if (napi_create_buffer_copy(env, size, records, NULL, &buffer) != napi_ok)
-		buffer = NULL;
-	free(records);
-	return buffer;
 }
 
 static napi_value js_close(napi_env env, napi_callback_info info)

@@ -28,16 +28,6 @@ static bool set_boolean(napi_env env, napi_value object, const char *key, bool i
 	return napi_get_boolean(env, is, &value) == napi_ok && napi_set_named_property(env, object, key, value) == napi_ok;
 }
 
-/* Of a call whose first argument is a probe. */
-static struct handle *only_handle(napi_env env, napi_callback_info info)
-{
-	napi_value argument;
-	size_t count = 1;
-
-	CHECK(env, napi_get_cb_info(env, info, &count, &argument, NULL, NULL));
-	return handle_of(env, argument);
-}
-
 /* provoke(probe, {token, families, turn, operation}, program: string, '' for none) -> {child, calls, operation}: the child's number, 0; or -errno. */
 napi_value js_provoke(napi_env env, napi_callback_info info)
 {

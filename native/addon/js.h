@@ -28,8 +28,15 @@ napi_value throw_misuse(napi_env env, const char *message);
 napi_value throw_probe_error(napi_env env, const struct probe_error *error);
 /* NULL, and a TypeError, if the value is no open probe. */
 struct handle *handle_of(napi_env env, napi_value value);
+/* The same of a function's one argument. */
+struct handle *only_handle(napi_env env, napi_callback_info info);
 bool get_number(napi_env env, napi_value object, const char *key, uint32_t *number);
 void set_string(napi_env env, napi_value object, const char *key, const char *text);
+
+/* reports.c */
+napi_value js_drops(napi_env env, napi_callback_info info);
+napi_value js_refusals(napi_env env, napi_callback_info info);
+napi_value js_processes(napi_env env, napi_callback_info info);
 
 /* evidence.c */
 napi_value js_provoke(napi_env env, napi_callback_info info);
