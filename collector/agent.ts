@@ -141,6 +141,8 @@ class RunningAgent implements Agent {
   readonly #onHangUp = (): void => this.#hungUp();
   #statsTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
+  /** Detections that the collector's thread is yet to be told of. */
+  #taken = 0;
 
   constructor({
     config,
@@ -204,9 +206,9 @@ class RunningAgent implements Agent {
     });
     const ready = await thread.start({
       onDetections: (message) => {
-        for (const detection of message.detections) this.#pipeline.emit(detection, kernel.id);
-        // The store writes at the end of this turn: what comes next must not meet it with this still in memory.
-        setImmediate(() => thread.send({ type: 'taken', count: message.detections.length }));
+        this.#pipeline.hurry(message.more);
+        for (const written of message.detections) this.#pipeline.emitWritten(written, kernel.id);
+        this.#acknowledge(thread, message.detections.length);
       },
       onStats: (message) => {
         this.#canaries.answered();
@@ -255,6 +257,16 @@ class RunningAgent implements Agent {
       onChange: () => void this.#rules.reload(),
       onTrouble: (message) => this.#logger.warn({ component: 'rules' }, `${message}; send SIGHUP to reload them`),
     });
+  }
+
+  /** The store writes at the end of this turn: what comes next must not meet it with this still in memory. */
+  #acknowledge(thread: CollectorThread, count: number): void {
+    if (this.#taken === 0)
+      setImmediate(() => {
+        thread.send({ type: 'taken', count: this.#taken });
+        this.#taken = 0;
+      });
+    this.#taken += count;
   }
 
   #askStats(): void {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 import { addAudit } from './audit-attributes.ts';
+import { compactText } from './compact.ts';
 import type { Detection, FieldValue } from './detection.ts';
 
 type Convert = (value: FieldValue) => AttributeValue | undefined;
@@ -144,7 +145,8 @@ function addProcess(attributes: DetectionAttributes, fields: ReadonlyMap<string,
   const path = attributes['process.executable.path'];
   const comm = attributes['shikra.process.comm'];
   // The kernel cuts comm at 15 characters and a process may rename itself, so the file's name is the better one.
-  const name = typeof path === 'string' && path.startsWith('/') ? path.slice(path.lastIndexOf('/') + 1) : comm;
+  const name =
+    typeof path === 'string' && path.startsWith('/') ? compactText(path.slice(path.lastIndexOf('/') + 1)) : comm;
   if (typeof name === 'string' && name !== '') attributes['process.executable.name'] = name;
   const tty = attributes['shikra.process.tty'];
   if (tty !== undefined) attributes['process.interactive'] = tty !== 0;
@@ -172,7 +174,7 @@ function addImageDigest(attributes: DetectionAttributes, fields: ReadonlyMap<str
   const repository = fields.get('container.image.repository');
   const written = String(digest);
   attributes['container.image.repo_digests'] = [
-    written.includes('@') || repository === undefined ? written : `${repository}@${written}`,
+    compactText(written.includes('@') || repository === undefined ? written : `${repository}@${written}`),
   ];
 }
 
@@ -209,11 +211,11 @@ function addFile(
   for (const field of ['fs.path.name', 'fd.directory', 'fd.filename', 'fd.ino']) used.add(field);
   attributes['file.path'] = path;
   const slash = path.lastIndexOf('/');
-  const name = path.slice(slash + 1);
-  if (slash >= 0) attributes['file.directory'] = slash === 0 ? '/' : path.slice(0, slash);
+  const name = compactText(path.slice(slash + 1));
+  if (slash >= 0) attributes['file.directory'] = slash === 0 ? '/' : compactText(path.slice(0, slash));
   if (name !== '') attributes['file.name'] = name;
   const dot = name.lastIndexOf('.');
-  if (dot > 0 && dot < name.length - 1) attributes['file.extension'] = name.slice(dot + 1);
+  if (dot > 0 && dot < name.length - 1) attributes['file.extension'] = compactText(name.slice(dot + 1));
   const inode = fields.get('fd.ino');
   if (inode !== undefined) attributes['file.inode'] = String(inode);
   const eventType = fields.get('evt.type');
@@ -267,31 +269,55 @@ function scalar(value: string | number | bigint | boolean): AttributeValue {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
-/** Adds what is the same for every detection of a rule. */
-export function addRule(attributes: DetectionAttributes, detection: Detection): void {
-  attributes['security_rule.name'] = detection.rule;
-  attributes['security_rule.uuid'] = ruleUuid(detection.ruleset, detection.rule);
-  attributes['security_rule.ruleset.name'] = detection.ruleset;
-  if (detection.description !== '') attributes['security_rule.description'] = detection.description;
-  const category = CATEGORIES.find((name) => detection.tags.includes(name));
-  if (category !== undefined) attributes['security_rule.category'] = category;
-  if (detection.tags.length > 0) attributes['shikra.rule.tags'] = [...detection.tags];
-  const techniques = detection.tags.filter((tag) => /^T\d{4}(\.\d{3})?$/.test(tag));
-  if (techniques.length > 0) attributes['shikra.threat.technique.ids'] = techniques;
-  const tactics = detection.tags.filter((tag) => tag.startsWith('mitre_')).map((tag) => tag.slice('mitre_'.length));
-  if (tactics.length > 0) attributes['shikra.threat.tactic.names'] = tactics;
+/** What is the same for every detection of a rule. */
+interface RuleAttributes {
+  readonly tags: readonly string[];
+  readonly description: string;
+  readonly attributes: DetectionAttributes;
 }
 
-const ruleUuids = new Map<string, string>();
+const MOST_RULES = 10_000;
+const rules = new Map<string, RuleAttributes>();
+
+/** Adds what is the same for every detection of a rule. */
+export function addRule(attributes: DetectionAttributes, detection: Detection): void {
+  const { ruleset, rule, tags, description } = detection;
+  const key = `${ruleset}\n${rule}`;
+  let known = rules.get(key);
+  // After a reload a rule may have other tags.
+  if (known === undefined || known.description !== description || !sameItems(known.tags, tags)) {
+    known = { tags, description, attributes: ruleAttributes(detection) };
+    if (rules.size >= MOST_RULES) rules.clear();
+    rules.set(key, known);
+  }
+  Object.assign(attributes, known.attributes);
+}
+
+function sameItems(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
+}
+
+function ruleAttributes({ ruleset, rule, tags, description }: Detection): DetectionAttributes {
+  const category = CATEGORIES.find((name) => tags.includes(name));
+  const techniques = tags.filter((tag) => /^T\d{4}(\.\d{3})?$/.test(tag));
+  const tactics = tags.filter((tag) => tag.startsWith('mitre_')).map((tag) => compactText(tag.slice('mitre_'.length)));
+  return {
+    'security_rule.name': rule,
+    'security_rule.uuid': ruleUuid(ruleset, rule),
+    'security_rule.ruleset.name': ruleset,
+    ...(description !== '' && { 'security_rule.description': description }),
+    ...(category !== undefined && { 'security_rule.category': category }),
+    ...(tags.length > 0 && { 'shikra.rule.tags': [...tags] }),
+    ...(techniques.length > 0 && { 'shikra.threat.technique.ids': techniques }),
+    ...(tactics.length > 0 && { 'shikra.threat.tactic.names': tactics }),
+  };
+}
 
 /** A UUIDv8 of the rule's file and name: the same on every node that has the rule. */
 function ruleUuid(ruleset: string, rule: string): string {
-  const key = `${ruleset}\n${rule}`;
-  const known = ruleUuids.get(key);
-  if (known !== undefined) return known;
-  const hex = createHash('sha256').update('shikra.rule\n').update(key).digest('hex');
+  const hex = createHash('sha256').update('shikra.rule\n').update(`${ruleset}\n${rule}`).digest('hex');
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  const uuid = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-  if (ruleUuids.size < 10_000) ruleUuids.set(key, uuid);
-  return uuid;
+  return compactText(
+    `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`,
+  );
 }

@@ -43,12 +43,13 @@ const LARGE_INTEGERS = /[:[,]\s*-?\d{16,}(?=\s*[,\]}])/g;
 
 /** @throws SyntaxError */
 export function parseExact(text: string): unknown {
-  const written = text.match(LARGE_INTEGERS);
-  if (written === null) return JSON.parse(text);
   const value: unknown = JSON.parse(text);
   const places: Place[] = [];
   findInexact({ value }, places);
-  const integers = written.map((token) => token.slice(1).trim());
+  if (places.length === 0) return value;
+  const integers = (text.match(LARGE_INTEGERS) ?? [])
+    .map((token) => token.slice(1).trim())
+    .filter((token) => !Number.isSafeInteger(Number(token)));
   // Parsing keeps the order of the text, unless a key is a number or is there twice; and a text inside the text may look like an integer.
   if (
     places.length !== integers.length ||
@@ -61,15 +62,24 @@ export function parseExact(text: string): unknown {
   return value;
 }
 
-type Place = [object: Record<string, unknown>, key: string];
+/** A key of an object, or an index of a list. */
+type Place = [parent: Record<string, unknown>, key: string];
 
-/** Integers that a double holds only nearly, in the order of the text. Object.values is what V8 is quickest at. */
-function findInexact(object: Record<string, unknown>, places: Place[]): void {
-  Object.values(object).forEach((value, index) => {
-    if (typeof value === 'object' && value !== null) findInexact(value as Record<string, unknown>, places);
-    else if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
-      places.push([object, Object.keys(object)[index]!]);
-  });
+/** Integers that a double holds only nearly, in the order of the text. */
+function findInexact(parent: unknown, places: Place[]): void {
+  if (Array.isArray(parent)) {
+    for (let index = 0; index < parent.length; index++) look(parent as never, index as never, parent[index], places);
+  } else {
+    const object = parent as Record<string, unknown>;
+    for (const key in object) look(object, key, object[key], places);
+  }
+}
+
+function look(parent: Record<string, unknown>, key: string, value: unknown, places: Place[]): void {
+  if (typeof value === 'object') {
+    if (value !== null) findInexact(value, places);
+  } else if (typeof value === 'number' && !Number.isSafeInteger(value) && Number.isInteger(value))
+    places.push([parent, key]);
 }
 
 function parseSlowly(text: string): unknown {

@@ -1,6 +1,7 @@
 import { type Context, createContextKey, type LogRecord, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { DetectionAttributes } from './attribute-value.ts';
 import { addRule, addSubject } from './attributes.ts';
+import { compactObject } from './compact.ts';
 import type { Detection } from './detection.ts';
 import { applyLimits } from './limits.ts';
 import { SEVERITIES } from './severity.ts';
@@ -27,8 +28,9 @@ const DETECTION_KEY = createContextKey('shikra detection');
  * The OpenTelemetry log record of a detection: the one place where the two meet.
  * The same detection always gives the same record, so that a record sent twice can be recognised (`log.record.uid`, both times, all attributes equal).
  * The detection itself travels along in the record's context; {@link detectionIn} takes it out.
+ * @param written the detection as `stringifyExact` writes it, if it was written already
  */
-export function toLogRecord(detection: Detection): LogRecord & { readonly context: Context } {
+export function toLogRecord(detection: Detection, written?: string): LogRecord & { readonly context: Context } {
   const severity = SEVERITIES[detection.priority];
   const all: DetectionAttributes = {
     [ATTRIBUTES.uid]: detection.uuid,
@@ -45,8 +47,8 @@ export function toLogRecord(detection: Detection): LogRecord & { readonly contex
     severityNumber: severity.number,
     severityText: severity.text,
     body,
-    attributes,
-    context: contextOf(detection),
+    attributes: compactObject(attributes),
+    context: contextOf(detection, written),
   };
 }
 
@@ -55,11 +57,25 @@ export function withDetection(record: LogRecord, detection: Detection): LogRecor
   return { ...record, context: contextOf(detection) };
 }
 
-function contextOf(detection: Detection): Context {
-  return ROOT_CONTEXT.setValue(DETECTION_KEY, detection);
+interface Source {
+  readonly detection: Detection;
+  readonly written: string | undefined;
+}
+
+function contextOf(detection: Detection, written?: string): Context {
+  return ROOT_CONTEXT.setValue(DETECTION_KEY, { detection, written } satisfies Source);
 }
 
 /** The detection that a record was made from; undefined for a record that is not Shikra's. */
 export function detectionIn(context: Context | undefined): Detection | undefined {
-  return context?.getValue(DETECTION_KEY) as Detection | undefined;
+  return sourceIn(context)?.detection;
+}
+
+/** The text of {@link detectionIn}, if it was written already. */
+export function writtenDetectionIn(context: Context | undefined): string | undefined {
+  return sourceIn(context)?.written;
+}
+
+function sourceIn(context: Context | undefined): Source | undefined {
+  return context?.getValue(DETECTION_KEY) as Source | undefined;
 }

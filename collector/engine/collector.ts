@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { CheckedRule } from '../../rules/runtime.ts';
 import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
+import { stringifyExact } from '../detection/json.ts';
 import { nowNanos } from '../detection/time.ts';
 import { uuidv7 } from '../detection/uuid.ts';
 import { ShikraError } from '../errors.ts';
@@ -25,6 +26,8 @@ import type { ReadRules } from './rules-worker.ts';
  * only waits in memory: with 2000 the agent grew by some 60 MiB in a flood.
  */
 const CREDIT = 500;
+/** In one message: what is read of it is garbage before the next is, and costs little then. */
+const MESSAGE_DETECTIONS = 50;
 const TICK_MILLIS = 1000;
 /** So long after the canaries were sent, their process has ended. */
 const CANARY_MILLIS = 50;
@@ -39,7 +42,7 @@ export class Collector {
   readonly #send: (message: FromCollector) => void;
   readonly #latency = new LatencyHistogram();
   readonly #floods = new FloodWatch((cgroupId) => this.#flooder(cgroupId));
-  #pending: Detection[] = [];
+  #pending: string[] = [];
   #credit = CREDIT;
   /** Compiled and warm: events can be looked at. */
   #begun = false;
@@ -233,7 +236,7 @@ export class Collector {
   #tellFloods(isLast = false): void {
     const told = this.#floods.look(this.#source.refusals(), performance.now(), isLast);
     if (told.length === 0) return;
-    this.#pending.push(...told);
+    for (const detection of told) this.#pending.push(stringifyExact(detection));
     this.#planTurn();
   }
 
@@ -249,7 +252,7 @@ export class Collector {
     if (this.#ended || this.#credit <= 0) return;
     this.#detector.release();
     const more = this.#source.drain();
-    this.#flush();
+    this.#flush(more);
     if (this.#stopAt !== undefined && (this.#source.waitingBytes === 0 || performance.now() > this.#stopAt))
       this.#end();
     else if (more || this.#stopAt !== undefined) this.#planTurn();
@@ -260,7 +263,7 @@ export class Collector {
     this.#ended = true;
     this.#detector.releaseAll();
     this.#tellFloods(true);
-    this.#flush();
+    this.#flush(false);
     this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
     this.#source.close();
     this.#stopped.resolve();
@@ -277,10 +280,11 @@ export class Collector {
     setImmediate(() => this.#turn());
   }
 
-  #flush(): void {
+  #flush(more: boolean): void {
     if (this.#pending.length === 0) return;
     this.#credit -= this.#pending.length;
-    this.#send({ type: 'detections', detections: this.#pending });
+    for (let first = 0; first < this.#pending.length; first += MESSAGE_DETECTIONS)
+      this.#send({ type: 'detections', detections: this.#pending.slice(first, first + MESSAGE_DETECTIONS), more });
     this.#pending = [];
   }
 
@@ -291,7 +295,8 @@ export class Collector {
   }
 
   #detected(detection: Detection): void {
-    this.#pending.push(detection);
+    // At once: as an object it would grow old before it is sent.
+    this.#pending.push(stringifyExact(detection));
     if (this.#pending.length >= this.#credit) this.#source.pause();
   }
 

@@ -1,5 +1,4 @@
 import type { ContainerNews } from '../containers/news.ts';
-import type { Detection } from '../detection/detection.ts';
 import type { Priority } from '../detection/priority.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
@@ -49,7 +48,13 @@ export type FromCollector =
       readonly eventTypes: readonly string[];
       readonly warnings: readonly string[];
     }
-  | { readonly type: 'detections'; readonly detections: readonly Detection[] }
+  /** Each as `stringifyExact` writes it: as a text it crosses at a third of the cost, and goes to disk as it is. */
+  | {
+      readonly type: 'detections';
+      readonly detections: readonly string[];
+      /** Much waits in the rings: storing goes before all else. */
+      readonly more: boolean;
+    }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
   | { readonly type: 'canaries'; readonly report: CanaryReport }
   /** Containers that the engines are to be asked about. */

@@ -9,6 +9,13 @@ import type { PipelineSettings } from './settings.ts';
 
 const LIVE_BATCH = 1000;
 
+/** What exporters ask of the pipeline. */
+interface Asked {
+  readonly ready: () => Readiness;
+  /** Much waits to be stored. */
+  readonly inHurry: () => boolean;
+}
+
 /** An exporter with what brings detections to it. */
 interface Part {
   readonly id: string;
@@ -26,13 +33,13 @@ interface Part {
 export class ExporterSet {
   readonly #settings: Omit<PipelineSettings, 'config'>;
   readonly #store: Store;
-  readonly #ready: () => Readiness;
+  readonly #asked: Asked;
   #parts: readonly Part[] = [];
 
-  constructor(settings: Omit<PipelineSettings, 'config'>, store: Store, ready: () => Readiness) {
+  constructor(settings: Omit<PipelineSettings, 'config'>, store: Store, asked: Asked) {
     this.#settings = settings;
     this.#store = store;
-    this.#ready = ready;
+    this.#asked = asked;
   }
 
   get exporters(): ReadonlyMap<string, Exporter> {
@@ -115,14 +122,23 @@ export class ExporterSet {
       logger: logger.child({ exporter: id }),
       metrics,
       resource,
-      ready: this.#ready,
+      ready: this.#asked.ready,
       incidents: this.#store.incidents.of(id),
     };
     const exporter = factories.exporters[type]!.create(config as never, context);
     const accepts = acceptance(configured, chains);
     const delivery =
       exporter.kind === 'delivering'
-        ? new Delivery({ id, exporter, accepts, store: this.#store, logger, metrics, clock })
+        ? new Delivery({
+            id,
+            exporter,
+            accepts,
+            store: this.#store,
+            logger,
+            metrics,
+            clock,
+            givesWay: this.#asked.inHurry,
+          })
         : undefined;
     return { id, plan, exporter, accepts, delivery, shown: undefined, unfollow: () => {} };
   }

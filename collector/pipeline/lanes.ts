@@ -3,10 +3,12 @@ import { LoggerProvider, type LogRecordProcessor } from '@opentelemetry/sdk-logs
 import { StoreProcessor } from '../../exporters/store/processor.ts';
 import type { Store } from '../../exporters/store/store.ts';
 import type { Detection } from '../detection/detection.ts';
+import { parseExact } from '../detection/json.ts';
 import { SCHEMA_URL, SCOPE_NAME, toLogRecord, withDetection } from '../detection/log-record.ts';
 import type { Redaction } from '../redaction/index.ts';
 import type { ForeignRecord, RecordOrigin } from '../sources/receiver.ts';
 import { BoundedLabel } from '../telemetry/bounded-label.ts';
+import { AttributesInPlace, emitInPlace } from './attributes-in-place.ts';
 import type { Chain } from './contracts.ts';
 import type { PipelineSettings } from './settings.ts';
 
@@ -20,6 +22,15 @@ export interface Lane {
   /** A logger of the same way for records of somebody else, by {@link RecordOrigin.key}. */
   readonly foreign: Map<string, OtelLogger>;
   readonly first: LogRecordProcessor;
+}
+
+/** A detection on its way into the lanes. */
+interface Given {
+  readonly detection: Detection;
+  /** Its text, if it was written already. */
+  readonly written?: string;
+  /** The record that it was restored from. */
+  readonly foreign?: ForeignRecord | undefined;
 }
 
 /** A fleet's nodes have one each. Those that were not heard of for longest are made again when they come. */
@@ -67,9 +78,12 @@ export class Lanes {
 
   /** Never throws. @returns false if the detection is lost */
   emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean {
-    const lanes = this.#lanes;
-    const into = receiver === undefined ? lanes : lanes.filter(({ receivers }) => receivers.has(receiver));
-    return this.#emitInto(into, detection, foreign);
+    return this.#emitInto(this.#lanesOf(receiver), { detection, foreign });
+  }
+
+  /** The same for one that is written already, as {@link parseExact} reads it. */
+  emitWritten(written: string, receiver: string): boolean {
+    return this.#emitInto(this.#lanesOf(receiver), { detection: parseExact(written) as Detection, written });
   }
 
   /** @throws if the store cannot write */
@@ -82,18 +96,22 @@ export class Lanes {
     for (const lane of this.#lanes) await this.#end(lane);
   }
 
-  #emitInto(lanes: readonly Lane[], made: Detection, received?: ForeignRecord): boolean {
+  #lanesOf(receiver: string | undefined): readonly Lane[] {
+    return receiver === undefined ? this.#lanes : this.#lanes.filter(({ receivers }) => receivers.has(receiver));
+  }
+
+  #emitInto(lanes: readonly Lane[], given: Given): boolean {
     const { metrics, logger } = this.#settings;
-    let detection = made;
+    let { detection } = given;
     try {
-      detection = this.#redaction?.detection(made) ?? made;
-      const foreign = received && (this.#redaction?.foreign(received) ?? received);
+      detection = this.#redaction?.detection(detection) ?? detection;
+      const foreign = given.foreign && (this.#redaction?.foreign(given.foreign) ?? given.foreign);
       if (this.#closed) throw new Error('it has shut down');
       if (lanes.length === 0) throw new Error('no pipeline names its receiver');
       metrics.detections.inc({ priority: detection.priority, source: this.#sources.of(detection.source) });
       if (foreign === undefined) {
-        const record = toLogRecord(detection);
-        for (const lane of lanes) lane.logger.emit(record);
+        const record = toLogRecord(detection, detection === given.detection ? given.written : undefined);
+        for (const lane of lanes) emitInPlace(lane.logger, record);
       } else {
         const record = withDetection(foreign.record, detection);
         for (const lane of lanes) foreignLogger(lane, foreign.origin).emit(record);
@@ -120,10 +138,11 @@ export class Lanes {
         logger: logger.child({ processor: id }),
         metrics,
         losses: this.#losses,
-        raise: (detection: Detection) => this.#emitInto(self, detection),
+        raise: (detection: Detection) => this.#emitInto(self, { detection }),
       };
       next = factories.processors[type]!.create(own as never, context, next);
     }
+    next = new AttributesInPlace(next);
     const provider = new LoggerProvider({ resource, processors: [next] });
     const otelLogger = provider.getLogger(SCOPE_NAME, version, { schemaUrl: SCHEMA_URL });
     const lane = {

@@ -17,6 +17,10 @@ export interface Pipeline {
    * @returns false if it is lost, which is counted and logged
    */
   emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean;
+  /** The same for one that is written already (`stringifyExact`): it goes to disk as it is. */
+  emitWritten(detection: string, receiver: string): boolean;
+  /** Whether much waits to be emitted: exporters give way then. To be said again at least once a second. */
+  hurry(more: boolean): void;
   /** Takes the collector's counts: for the metrics, and for the processor that tells of losses. */
   loss(stats: CollectorStats): void;
   /**
@@ -37,6 +41,9 @@ export interface Pipeline {
 
 /** How often the store is asked whether someone wants dead letters sent again. */
 const DEAD_LETTERS_MILLIS = 2000;
+
+/** What is not said again for so long holds no more. */
+const HURRY_MILLIS = 1000;
 
 /** For what a changed exporter has on its way. */
 const REPLACE_MILLIS = 2000;
@@ -69,13 +76,17 @@ class RunningPipeline implements Pipeline {
   readonly #losses = { events: 0, dropped: 0 };
   #deadLetterTimer: NodeJS.Timeout | undefined;
   #ending: Promise<void> | undefined;
+  #hurryUntil = 0;
   #started = false;
 
   constructor(settings: PipelineSettings, store: Store) {
     this.#settings = settings;
     this.store = store;
     this.#lanes = new Lanes(settings, store, () => this.#losses);
-    this.#exporters = new ExporterSet(settings, store, () => this.ready());
+    this.#exporters = new ExporterSet(settings, store, {
+      ready: () => this.ready(),
+      inHurry: () => performance.now() < this.#hurryUntil,
+    });
   }
 
   get exporters(): ReadonlyMap<string, Exporter> {
@@ -99,6 +110,14 @@ class RunningPipeline implements Pipeline {
 
   emit(detection: Detection, receiver?: string, foreign?: ForeignRecord): boolean {
     return this.#lanes.emit(detection, receiver, foreign);
+  }
+
+  emitWritten(detection: string, receiver: string): boolean {
+    return this.#lanes.emitWritten(detection, receiver);
+  }
+
+  hurry(more: boolean): void {
+    this.#hurryUntil = more ? performance.now() + HURRY_MILLIS : 0;
   }
 
   loss(stats: CollectorStats): void {

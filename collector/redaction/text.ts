@@ -66,8 +66,24 @@ export function createRedact(more: readonly string[]): Redact {
   const inCommandLine = [...PATTERNS, NAMED_VALUE, ...own];
   const isSafe = (text: string) => own.length === 0 && !ANY.test(text);
   return {
-    commandLine: (text) => (isSafe(text) ? text : inCommandLine.reduce(hide, text)),
-    prose: (text) => (isSafe(text) ? text : inProse.reduce(hide, text)),
+    commandLine: remembering((text) => (isSafe(text) ? text : inCommandLine.reduce(hide, text))),
+    prose: remembering((text) => (isSafe(text) ? text : inProse.reduce(hide, text))),
+  };
+}
+
+const MOST_REMEMBERED = 200;
+const LONGEST_REMEMBERED = 2048;
+
+/** A flood says the same again and again. What hides something is not remembered: it would keep the secret. */
+function remembering(redact: (text: string) => string): (text: string) => string {
+  const clean = new Set<string>();
+  return (text) => {
+    if (clean.has(text)) return text;
+    const redacted = redact(text);
+    if (redacted !== text || text.length > LONGEST_REMEMBERED) return redacted;
+    if (clean.size >= MOST_REMEMBERED) clean.clear();
+    clean.add(text);
+    return text;
   };
 }
 

@@ -18,6 +18,8 @@ export interface DeliveryDeps {
   readonly accepts?: ((item: StoredDetection) => boolean) | undefined;
   readonly settings?: Partial<DeliverySettings>;
   readonly clock?: Clock;
+  /** True while much waits to be stored: then batches go one second apart. Default: never. */
+  readonly givesWay?: () => boolean;
 }
 
 type State = 'new' | 'running' | 'draining' | 'stopped';
@@ -28,6 +30,9 @@ const FILTER_WINDOW = 1000;
 const PASSED_OVER_UNNOTED = 10_000;
 const JITTER = 0.2;
 const LEAST_SHUTDOWN_MILLIS = 1000;
+/** How often is looked whether the way is free, and how long that is waited for: in a flood without end something is delivered, too. */
+const WAY_LOOK_MILLIS = 20;
+const WAY_MILLIS = 1000;
 /** Even a receiver that asks for an hour is asked again after this. */
 const LONGEST_WAIT_MILLIS = 5 * 60_000;
 
@@ -45,6 +50,7 @@ export class Delivery {
   readonly #settings: DeliverySettings;
   readonly #clock: Clock;
   readonly #accepts: ((item: StoredDetection) => boolean) | undefined;
+  readonly #givesWay: () => boolean;
   readonly #sender: BatchSender;
   #state: State = 'new';
   #cursor = 0;
@@ -72,6 +78,7 @@ export class Delivery {
     this.#settings = { ...DELIVERY_DEFAULTS, ...deps.exporter.delivery, ...deps.settings };
     this.#clock = deps.clock ?? SYSTEM_CLOCK;
     this.#accepts = deps.accepts;
+    this.#givesWay = deps.givesWay ?? (() => false);
     const { timeoutMillis } = this.#settings;
     this.#sender = new BatchSender({
       ...deps,
@@ -162,6 +169,7 @@ export class Delivery {
 
   async #run(): Promise<void> {
     while (this.#state === 'running' || this.#state === 'draining') {
+      if (this.#givesWay()) await this.#giveWay();
       const wake = this.#wake.promise;
       const rows = this.#read();
       if (rows.length > 0) await this.#deliver(rows);
@@ -282,6 +290,14 @@ export class Delivery {
     if ((this.#failures & (this.#failures - 1)) === 0)
       this.#logger.warn(details, 'delivery failed, it will be tried again');
     this.#settle();
+  }
+
+  /** What is not on disk may be lost, what is can wait. */
+  async #giveWay(): Promise<void> {
+    const { signal } = this.#hurry;
+    const end = this.#clock.now() + WAY_MILLIS;
+    while (this.#state === 'running' && !signal.aborted && this.#givesWay() && this.#clock.now() < end)
+      await this.#clock.sleep(WAY_LOOK_MILLIS, signal);
   }
 
   async #pause(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Context } from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Detection, FieldValue } from '../../collector/detection/detection.ts';
-import { ATTRIBUTES, detectionIn } from '../../collector/detection/log-record.ts';
+import { ATTRIBUTES, detectionIn, writtenDetectionIn } from '../../collector/detection/log-record.ts';
 import { parsePriority } from '../../collector/detection/priority.ts';
 import { priorityOfSeverity } from '../../collector/detection/severity.ts';
 import { formatTime } from '../../collector/detection/time.ts';
@@ -25,7 +25,9 @@ export class StoreProcessor implements LogRecordProcessor {
 
   onEmit(record: ReadableLogRecord, context?: Context): void {
     if (this.#isShutdown) return;
-    this.#store.append(detectionOf(record, context), record, this.#chain);
+    const detection = detectionOf(record, context);
+    const written = detection === detectionIn(context) ? writtenDetectionIn(context) : undefined;
+    this.#store.append(detection, record, this.#chain, written);
   }
 
   async forceFlush(): Promise<void> {

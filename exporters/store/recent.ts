@@ -1,11 +1,11 @@
 import type { StoredDetection } from './stored-detection.ts';
 
-/** Of the texts of what is kept; as objects they take some three times as much. More than a batch of each exporter in a flood, should one not keep up. */
-const MOST_TEXT = 4 * 1024 * 1024;
+/** Of the texts of what is kept. An exporter that is further behind than that has other troubles than the disk. */
+const MOST_TEXT = 1024 * 1024;
 
 /**
- * The detections that were stored last, as the objects that they were: an exporter that keeps up with what comes needs neither the disk nor a parser. What it
- * gets is what the disk has.
+ * The detections that were stored last: an exporter that keeps up with what comes does not need the disk. What several exporters have parsed is parsed once. They
+ * are kept as texts: as the objects that they were made from they would grow old, and cost the garbage collector more than parsing them.
  */
 export class Recent {
   /** By their sequence number. */

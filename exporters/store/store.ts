@@ -11,7 +11,7 @@ import { DeadLetters, type Refused } from './dead-letters.ts';
 import { Incidents } from './incidents.ts';
 import { IN_THE_RECORD, Origins } from './origins.ts';
 import { Reading, type StoreQuery } from './reading.ts';
-import { encodeRecord, type Kept } from './record-codec.ts';
+import { decodeRecord, encodeRecord, type Kept } from './record-codec.ts';
 import { Reserve } from './reserve.ts';
 import { Retention } from './retention.ts';
 import { StoredDetection } from './stored-detection.ts';
@@ -106,24 +106,40 @@ export class Store {
     this.#showSize();
   }
 
-  /** Takes a detection; it is on disk at the end of this turn of the event loop, when listeners are told. */
-  append(detection: Detection, record: ReadableLogRecord, chain = FIRST_CHAIN): void {
+  /**
+   * Takes a detection; it is on disk at the end of this turn of the event loop, when listeners are told. Only its texts are kept until then.
+   * @param chain what it is stored under
+   * @param written the detection as `stringifyExact` writes it
+   */
+  append(
+    detection: Detection,
+    record: ReadableLogRecord,
+    chain = FIRST_CHAIN,
+    written = stringifyExact(detection),
+  ): void {
     if (this.#closed) {
       this.#lose(1, 'the store is closed');
       return;
     }
     this.#waiting.add({
       chain,
-      detection,
-      record,
-      detectionJson: stringifyExact(detection),
+      uid: detection.uuid,
+      time: detection.time,
+      rule: detection.rule,
+      priority: detection.priority,
+      source: detection.source,
+      resource: record.resource,
+      scope: record.instrumentationScope,
+      detectionJson: written,
       recordJson: encodeRecord(record),
     });
     if (this.#waiting.count > (this.config.max_pending ?? DEFAULT_MAX_PENDING)) {
       this.#waiting.dropLeastSevere();
       this.#lose(1, 'the disk fails and the memory for waiting detections is full');
     }
-    if (this.#retry === undefined) this.#immediate ??= setImmediate(() => this.flush());
+    if (this.#retry !== undefined) return;
+    if (this.#waiting.fillsTransaction) this.flush();
+    else this.#immediate ??= setImmediate(() => this.flush());
   }
 
   /** Detections in memory that are not on disk yet. */
@@ -280,12 +296,12 @@ export class Store {
   #insertAll(batch: readonly Pending[]): StoredDetection[] {
     const written: StoredDetection[] = [];
     const storedAt = this.#now();
-    for (const { chain, detection, record, detectionJson, recordJson: ownJson } of batch) {
-      const resource = this.#origins.resourceId(record.resource, this.#lastSeq + 1);
-      const scope = this.#origins.scopeId(record.instrumentationScope, this.#lastSeq + 1);
+    for (const item of batch) {
+      const { chain, uid, time, rule, priority, source, detectionJson } = item;
+      const resource = this.#origins.resourceId(item.resource, this.#lastSeq + 1);
+      const scope = this.#origins.scopeId(item.scope, this.#lastSeq + 1);
       const kept = { resource: resource === IN_THE_RECORD, scope: scope === IN_THE_RECORD };
-      const recordJson = kept.resource || kept.scope ? this.#withOrigin(record, kept) : ownJson;
-      const { uuid: uid, time, rule, priority, source } = detection;
+      const recordJson = kept.resource || kept.scope ? this.#withOrigin(item, kept) : item.recordJson;
       const result = this.#insert.run(
         uid,
         time,
@@ -302,13 +318,13 @@ export class Store {
       if (Number(result.changes) === 0) continue;
       this.#lastSeq = Number(result.lastInsertRowid);
       const row = { seq: this.#lastSeq, uid, detection: detectionJson, record: recordJson, resource, scope, chain };
-      written.push(new StoredDetection(row, this.#origins, { detection, record }));
+      written.push(new StoredDetection(row, this.#origins));
     }
     return written;
   }
 
   /** Told and counted: it costs room, and somebody may be at play. */
-  #withOrigin(record: ReadableLogRecord, kept: Kept): string {
+  #withOrigin({ recordJson, resource, scope }: Pending, kept: Kept): string {
     this.#metrics?.storeUnsharedOrigins.inc();
     if (this.#now() - this.#lastOriginReport >= MILLIS_BETWEEN_REPORTS) {
       this.#lastOriginReport = this.#now();
@@ -317,7 +333,7 @@ export class Store {
         'detections are stored with a resource or scope of their own: it is too long, or there are too many; somebody may be making senders up',
       );
     }
-    return encodeRecord(record, kept);
+    return encodeRecord(decodeRecord(recordJson, resource, scope), kept);
   }
 
   #afterWrite(taken: number, written: number): void {

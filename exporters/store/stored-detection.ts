@@ -23,16 +23,9 @@ export class StoredDetection {
   #detection: Detection | undefined;
   #record: ReadableLogRecord | undefined;
 
-  /** @param made what the texts say, where it is still at hand */
-  constructor(
-    row: DetectionRow,
-    origins: Origins,
-    made?: { readonly detection: Detection; readonly record: ReadableLogRecord },
-  ) {
+  constructor(row: DetectionRow, origins: Origins) {
     this.row = row;
     this.#origins = origins;
-    this.#detection = made?.detection;
-    this.#record = made?.record;
   }
 
   get seq(): number {

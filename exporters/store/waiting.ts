@@ -1,11 +1,16 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import type { Detection } from '../../collector/detection/detection.ts';
-import { PRIORITIES } from '../../collector/detection/priority.ts';
+import { PRIORITIES, type Priority } from '../../collector/detection/priority.ts';
 
+/** What becomes a row. */
 export interface Pending {
   readonly chain: string;
-  readonly detection: Detection;
-  readonly record: ReadableLogRecord;
+  readonly uid: string;
+  readonly time: string;
+  readonly rule: string;
+  readonly priority: Priority;
+  readonly source: string;
+  readonly resource: ReadableLogRecord['resource'];
+  readonly scope: ReadableLogRecord['instrumentationScope'];
   readonly detectionJson: string;
   readonly recordJson: string;
 }
@@ -18,6 +23,7 @@ const FEW_ROWS = 50;
 /** What is not on disk yet, in the order of its coming. */
 export class Waiting {
   #items: Pending[] = [];
+  #text = 0;
 
   get count(): number {
     return this.#items.length;
@@ -25,6 +31,12 @@ export class Waiting {
 
   add(item: Pending): void {
     this.#items.push(item);
+    this.#text += textOf(item);
+  }
+
+  /** So much that waiting for more gains nothing. */
+  get fillsTransaction(): boolean {
+    return this.#text >= TRANSACTION_TEXT / 2;
   }
 
   /** What is to be written in one transaction, from the oldest on. */
@@ -34,25 +46,31 @@ export class Waiting {
 
   /** The oldest are on disk. */
   written(count: number): void {
-    this.#items = this.#items.slice(count);
+    for (const item of this.#items.splice(0, count)) this.#text -= textOf(item);
   }
 
   /** Gives up one: the least severe, of those the oldest. */
   dropLeastSevere(): void {
-    const ranks = this.#items.map(({ detection }) => PRIORITIES.indexOf(detection.priority));
-    this.#items.splice(ranks.indexOf(Math.max(...ranks)), 1);
+    const ranks = this.#items.map(({ priority }) => PRIORITIES.indexOf(priority));
+    const [dropped] = this.#items.splice(ranks.indexOf(Math.max(...ranks)), 1);
+    if (dropped !== undefined) this.#text -= textOf(dropped);
   }
 
   clear(): void {
     this.#items = [];
+    this.#text = 0;
   }
 
   #inOneTransaction(): number {
     let text = 0;
-    const size = this.#items.findIndex(({ detectionJson, recordJson }) => {
-      text += detectionJson.length + recordJson.length;
+    const size = this.#items.findIndex((item) => {
+      text += textOf(item);
       return text > TRANSACTION_TEXT;
     });
     return size === -1 ? this.#items.length : Math.max(1, size);
   }
+}
+
+function textOf({ detectionJson, recordJson }: Pending): number {
+  return detectionJson.length + recordJson.length;
 }
