@@ -1,4 +1,4 @@
-import type { DetectionAttributes } from './attribute-value.ts';
+import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 
 /**
  * What the engine does with an object or a text depends on how it came to be: an object filled key by key is a hash table, a piece of a text points to the whole.
@@ -15,14 +15,13 @@ const MOST_NODES = 20_000;
 const root = newNode();
 let nodes = 0;
 
-/** The same attributes in the same order. */
-export function compactObject(attributes: DetectionAttributes): DetectionAttributes {
-  const names = Object.keys(attributes);
+/** @param names each once, in the order that the object is to have; with their values */
+export function compactObject(names: readonly string[], values: readonly AttributeValue[]): DetectionAttributes {
   let node = root;
   for (const name of names) {
     let next = node.next.get(name);
     if (next === undefined) {
-      if (nodes >= MOST_NODES) return attributes;
+      if (nodes >= MOST_NODES) return Object.fromEntries(names.map((each, index) => [each, values[index]!]));
       nodes++;
       next = newNode();
       node.next.set(name, next);
@@ -31,7 +30,7 @@ export function compactObject(attributes: DetectionAttributes): DetectionAttribu
   }
   node.template ??= templateOf(names);
   const compact = { ...node.template };
-  for (const name of names) compact[name] = attributes[name]!;
+  for (let index = 0; index < names.length; index++) compact[names[index]!] = values[index]!;
   return compact;
 }
 

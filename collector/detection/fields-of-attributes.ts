@@ -1,7 +1,7 @@
 import type { AttributeValue } from './attribute-value.ts';
-import { FIELD_ATTRIBUTES } from './attributes.ts';
 import { auditFieldOf } from './audit-attributes.ts';
 import type { FieldValue } from './detection.ts';
+import { FIELD_ATTRIBUTES } from './field-attributes.ts';
 
 /** Attributes that are made from others, or that the detection has apart. */
 const DERIVED =

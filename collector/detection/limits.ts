@@ -1,3 +1,4 @@
+import { AttributeList } from './attribute-list.ts';
 import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 
 /** Below what Loki, Prometheus' and OpenTelemetry's defaults refuse: 128 entries, 64 KB of structured metadata, 256 KB a line. */
@@ -19,15 +20,16 @@ export interface Limited {
  * Holds a record to {@link LIMITS}. What is cut or left out is named in the attribute `shikra.truncated` (`body` for the body), so that a reader
  * knows that there was more. Attributes given first are kept first.
  */
-export function applyLimits(body: string, attributes: DetectionAttributes): Limited {
-  if (isSurelyWithin(body, attributes)) return { body, attributes };
+export function applyLimits(body: string, attributes: AttributeList): Limited {
+  if (isSurelyWithin(body, attributes)) return { body, attributes: attributes.toObject() };
   const cut: string[] = [];
   const shortBody = cutText(body, LIMITS.bodyBytes);
   if (shortBody !== body) cut.push('body');
-  const kept: DetectionAttributes = {};
+  const kept = new AttributeList();
   let count = 1; // one place is kept for the mark
   let budget: number = LIMITS.attributesBytes;
-  for (const [name, value] of Object.entries(attributes)) {
+  for (const [index, name] of attributes.names.entries()) {
+    const value = attributes.values[index]!;
     const short = cutValue(value);
     const bytes = sizeOf(short) + name.length;
     if (count >= LIMITS.attributeCount || bytes > budget) {
@@ -35,23 +37,22 @@ export function applyLimits(body: string, attributes: DetectionAttributes): Limi
       continue;
     }
     if (short !== value) cut.push(name);
-    kept[name] = short;
+    kept.add(name, short);
     count++;
     budget -= bytes;
   }
-  if (cut.length > 0) kept[TRUNCATED] = cutList(cut, LIMITS.valueBytes);
-  return { body: shortBody, attributes: kept };
+  if (cut.length > 0) kept.set(TRUNCATED, cutList(cut, LIMITS.valueBytes));
+  return { body: shortBody, attributes: kept.toObject() };
 }
 
 /** By the most that a text may take in UTF-8, without looking at its characters: nearly every record. */
-function isSurelyWithin(body: string, attributes: DetectionAttributes): boolean {
-  const names = Object.keys(attributes);
+function isSurelyWithin(body: string, { names, values }: AttributeList): boolean {
   if (names.length >= LIMITS.attributeCount || body.length * 3 > LIMITS.bodyBytes) return false;
   let total = 0;
-  for (const name of names) {
-    const bytes = mostBytes(attributes[name]!);
+  for (let index = 0; index < names.length; index++) {
+    const bytes = mostBytes(values[index]!);
     if (bytes > LIMITS.valueBytes) return false;
-    total += bytes + name.length;
+    total += bytes + names[index]!.length;
   }
   return total <= LIMITS.attributesBytes;
 }

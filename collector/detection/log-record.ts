@@ -1,10 +1,10 @@
 import { type Context, createContextKey, type LogRecord, ROOT_CONTEXT } from '@opentelemetry/api';
-import type { DetectionAttributes } from './attribute-value.ts';
-import { addRule, addSubject } from './attributes.ts';
-import { compactObject } from './compact.ts';
+import { AttributeList } from './attribute-list.ts';
 import type { Detection } from './detection.ts';
 import { applyLimits } from './limits.ts';
+import { addRule } from './rule-attributes.ts';
 import { SEVERITIES } from './severity.ts';
+import { addSubject } from './subject-attributes.ts';
 import { parseTime } from './time.ts';
 
 export const EVENT_NAME = 'shikra.detection';
@@ -32,11 +32,10 @@ const DETECTION_KEY = createContextKey('shikra detection');
  */
 export function toLogRecord(detection: Detection, written?: string): LogRecord & { readonly context: Context } {
   const severity = SEVERITIES[detection.priority];
-  const all: DetectionAttributes = {
-    [ATTRIBUTES.uid]: detection.uuid,
-    [ATTRIBUTES.priority]: detection.priority.toLowerCase(),
-    [ATTRIBUTES.source]: detection.source,
-  };
+  const all = new AttributeList();
+  all.add(ATTRIBUTES.uid, detection.uuid);
+  all.add(ATTRIBUTES.priority, detection.priority.toLowerCase());
+  all.add(ATTRIBUTES.source, detection.source);
   addRule(all, detection);
   addSubject(all, detection);
   const { body, attributes } = applyLimits(detection.output, all);
@@ -47,7 +46,7 @@ export function toLogRecord(detection: Detection, written?: string): LogRecord &
     severityNumber: severity.number,
     severityText: severity.text,
     body,
-    attributes: compactObject(attributes),
+    attributes,
     context: contextOf(detection, written),
   };
 }
