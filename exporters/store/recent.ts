@@ -4,7 +4,7 @@ import type { StoredDetection } from './stored-detection.ts';
 const MOST_TEXT = 1024 * 1024;
 
 /**
- * The detections that were stored last: an exporter that keeps up with what comes does not need the disk. What several exporters have parsed is parsed once. They
+ * The detections that were stored last: an exporter that keeps up with what comes does not need the disk. They
  * are kept as texts: as the objects that they were made from they would grow old, and cost the garbage collector more than parsing them.
  */
 export class Recent {

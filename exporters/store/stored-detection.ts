@@ -16,12 +16,21 @@ export interface DetectionRow {
   readonly chain?: string;
 }
 
-/** A detection out of the store. Parsed when asked for: an exporter needs either the detection or the record, seldom both. */
+/** What was parsed last. */
+const parsed: {
+  detectionOf?: StoredDetection;
+  detection?: Detection;
+  recordOf?: StoredDetection;
+  record?: ReadableLogRecord;
+} = {};
+
+/**
+ * A detection out of the store. Parsed when asked for (an exporter needs either the detection or the record, seldom both) and kept until another one is: who
+ * goes through a batch parses each once, and a batch as objects would grow old, which costs more than to parse again.
+ */
 export class StoredDetection {
   readonly row: DetectionRow;
   readonly #origins: Origins;
-  #detection: Detection | undefined;
-  #record: ReadableLogRecord | undefined;
 
   constructor(row: DetectionRow, origins: Origins) {
     this.row = row;
@@ -52,13 +61,19 @@ export class StoredDetection {
   }
 
   get detection(): Detection {
-    this.#detection ??= parseExact(this.row.detection) as Detection;
-    return this.#detection;
+    if (parsed.detectionOf !== this) {
+      parsed.detection = parseExact(this.row.detection) as Detection;
+      parsed.detectionOf = this;
+    }
+    return parsed.detection!;
   }
 
   get record(): ReadableLogRecord {
-    const { record, resource, scope } = this.row;
-    this.#record ??= decodeRecord(record, this.#origins.resource(resource), this.#origins.scope(scope));
-    return this.#record;
+    if (parsed.recordOf !== this) {
+      const { record, resource, scope } = this.row;
+      parsed.record = decodeRecord(record, this.#origins.resource(resource), this.#origins.scope(scope));
+      parsed.recordOf = this;
+    }
+    return parsed.record!;
   }
 }
