@@ -19,7 +19,7 @@ export interface DeliveryDeps {
   readonly settings?: Partial<DeliverySettings>;
   readonly clock?: Clock;
   /** True while much waits to be stored: then batches go one second apart. Default: never. */
-  readonly givesWay?: () => boolean;
+  readonly givesWay?: (() => boolean) | undefined;
 }
 
 type State = 'new' | 'running' | 'draining' | 'stopped';

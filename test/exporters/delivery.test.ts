@@ -21,6 +21,7 @@ function arrange(
   answer: (seqs: number[], signal: AbortSignal) => ExportOutcome | Promise<ExportOutcome>,
   settings: Settings = {},
   accepts?: (item: StoredDetection) => boolean,
+  givesWay?: () => boolean,
 ) {
   const { logger, lines } = memoryLogger();
   const metrics = createMetrics({ defaultMetrics: false });
@@ -47,7 +48,7 @@ function arrange(
       }
     },
   };
-  const delivery = new Delivery({ id: 'sink', exporter, store, logger, metrics, clock, settings, accepts });
+  const delivery = new Delivery({ id: 'sink', exporter, store, logger, metrics, clock, settings, accepts, givesWay });
   test.after(async () => {
     await Promise.all([delivery.shutdown(0), clock.run(1e9)]);
     store.close();
@@ -82,6 +83,32 @@ it('forms batches by count and by bytes', async (test) => {
   const [one] = store.read(0, 1, 1);
   assert.equal(store.read(0, 10, one!.bytes * 2.5).length, 2);
   assert.equal(store.read(0, 10, 1).length, 1, 'one that is larger than a batch goes alone');
+});
+
+it('gives way as long as much waits to be stored, but for a batch a second', async (test) => {
+  let busy = true;
+  const { delivery, emit, calls, clock } = arrange(test, success, { batchCount: 1 }, undefined, () => busy);
+  emit(1);
+  await delivery.start();
+  emit(3, 1);
+  const looks = async (count: number) => {
+    for (let look = 0; look < count; look++) assert.equal(await clock.nextSleep((millis) => millis !== 10_000), 20);
+  };
+  await looks(49);
+  assert.deepEqual(calls, []);
+  await looks(2);
+  assert.deepEqual(calls, [[2]], 'after a second');
+  busy = false;
+  assert.equal(await delivery.forceFlush(), true);
+  assert.deepEqual(calls, [[2], [3], [4]]);
+});
+
+it('does not give way when it is to end', async (test) => {
+  const { delivery, emit, calls } = arrange(test, success, {}, undefined, () => true);
+  await delivery.start();
+  emit(2);
+  await delivery.shutdown(1000);
+  assert.deepEqual(calls, [[1, 2]]);
 });
 
 it('waits 0.5 s after a failure and twice as long after each further one, up to 30 s', async (test) => {
