@@ -1,5 +1,3 @@
-import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
-
 /**
  * What the engine does with an object or a text depends on how it came to be: an object filled key by key is a hash table, a piece of a text points to the whole.
  * `JSON.stringify` takes three times as long for them. Here they are made what a parser would have made of them.
@@ -7,7 +5,7 @@ import type { AttributeValue, DetectionAttributes } from './attribute-value.ts';
 
 interface Node {
   readonly next: Map<string, Node>;
-  template: DetectionAttributes | undefined;
+  template: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Labels of containers have names of any kind: beyond this, objects stay as they are. */
@@ -16,7 +14,7 @@ const root = newNode();
 let nodes = 0;
 
 /** @param names each once, in the order that the object is to have; with their values */
-export function compactObject(names: readonly string[], values: readonly AttributeValue[]): DetectionAttributes {
+export function compactObject<Value>(names: readonly string[], values: readonly Value[]): Record<string, Value> {
   let node = root;
   for (const name of names) {
     let next = node.next.get(name);
@@ -29,14 +27,17 @@ export function compactObject(names: readonly string[], values: readonly Attribu
     node = next;
   }
   node.template ??= templateOf(names);
-  const compact = { ...node.template };
+  const compact = { ...node.template } as Record<string, Value>;
   for (let index = 0; index < names.length; index++) compact[names[index]!] = values[index]!;
   return compact;
 }
 
 /** Made by the parser, which gives each name a fixed place; then each place has held every kind of value, so that none has to be made anew for another kind. */
-function templateOf(names: readonly string[]): DetectionAttributes {
-  const template = JSON.parse(`{${names.map((name) => `${JSON.stringify(name)}:0`).join(',')}}`) as DetectionAttributes;
+function templateOf(names: readonly string[]): Readonly<Record<string, unknown>> {
+  const template = JSON.parse(`{${names.map((name) => `${JSON.stringify(name)}:0`).join(',')}}`) as Record<
+    string,
+    unknown
+  >;
   for (const value of ['', 0.5, true]) for (const name of names) template[name] = value;
   return template;
 }

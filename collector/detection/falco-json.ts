@@ -1,3 +1,4 @@
+import { compactObject } from './compact.ts';
 import type { Detection } from './detection.ts';
 import { stringifyExact } from './json.ts';
 
@@ -20,9 +21,9 @@ export function toFalcoJson(detection: Detection): string {
 }
 
 function sortKeys<T>(object: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(
-    Object.keys(object)
-      .sort()
-      .map((key) => [key, object[key]!]),
+  const keys = Object.keys(object).sort();
+  return compactObject(
+    keys,
+    keys.map((key) => object[key]!),
   );
 }

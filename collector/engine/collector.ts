@@ -26,7 +26,7 @@ import type { ReadRules } from './rules-worker.ts';
  * only waits in memory: with 2000 the agent grew by some 60 MiB in a flood.
  */
 const CREDIT = 500;
-/** In one message: what is read of it is garbage before the next is, and costs little then. */
+/** In one message. What waited for more would grow old in both threads, and garbage that is old is dear. */
 const MESSAGE_DETECTIONS = 50;
 const TICK_MILLIS = 1000;
 /** So long after the canaries were sent, their process has ended. */
@@ -44,6 +44,8 @@ export class Collector {
   readonly #floods = new FloodWatch((cgroupId) => this.#flooder(cgroupId));
   #pending: string[] = [];
   #credit = CREDIT;
+  /** After the last turn much was left in the rings. */
+  #more = false;
   /** Compiled and warm: events can be looked at. */
   #begun = false;
   #turnPlanned = false;
@@ -252,7 +254,8 @@ export class Collector {
     if (this.#ended || this.#credit <= 0) return;
     this.#detector.release();
     const more = this.#source.drain();
-    this.#flush(more);
+    this.#more = more;
+    this.#flush();
     if (this.#stopAt !== undefined && (this.#source.waitingBytes === 0 || performance.now() > this.#stopAt))
       this.#end();
     else if (more || this.#stopAt !== undefined) this.#planTurn();
@@ -263,7 +266,7 @@ export class Collector {
     this.#ended = true;
     this.#detector.releaseAll();
     this.#tellFloods(true);
-    this.#flush(false);
+    this.#flush();
     this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
     this.#source.close();
     this.#stopped.resolve();
@@ -280,11 +283,10 @@ export class Collector {
     setImmediate(() => this.#turn());
   }
 
-  #flush(more: boolean): void {
+  #flush(): void {
     if (this.#pending.length === 0) return;
     this.#credit -= this.#pending.length;
-    for (let first = 0; first < this.#pending.length; first += MESSAGE_DETECTIONS)
-      this.#send({ type: 'detections', detections: this.#pending.slice(first, first + MESSAGE_DETECTIONS), more });
+    this.#send({ type: 'detections', detections: this.#pending, more: this.#more });
     this.#pending = [];
   }
 
@@ -295,8 +297,8 @@ export class Collector {
   }
 
   #detected(detection: Detection): void {
-    // At once: as an object it would grow old before it is sent.
     this.#pending.push(stringifyExact(detection));
+    if (this.#pending.length >= MESSAGE_DETECTIONS) this.#flush();
     if (this.#pending.length >= this.#credit) this.#source.pause();
   }
 
