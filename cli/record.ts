@@ -40,21 +40,24 @@ export async function record(options: RecordOptions): Promise<number> {
   const { Recording } = await import('../collector/recording/recording.ts');
   const { COLLECTED_EVENT_TYPES } = await import('../collector/sources/kernel/system-calls.ts');
   const { Probe } = await import('../collector/sources/kernel/probe.ts');
+  const { domainNamesOf } = await import('../rules/runtime.ts');
 
+  // What is recorded for no rules needs none that are right.
+  const { rules } = options.all ? { rules: [] } : await readSyscallRules(receivers.kernelRules());
   const source = receivers.collectorOptions(receivers.kernel);
   const recording = new Recording({
     path: options.output,
     force: options.force === true,
     version: version(),
-    eventTypes: options.all
-      ? COLLECTED_EVENT_TYPES
-      : eventTypesFor((await readSyscallRules(receivers.kernelRules())).rules),
+    eventTypes: options.all ? COLLECTED_EVENT_TYPES : eventTypesFor(rules),
+    domainNames: domainNamesOf(rules),
     source,
     containers: receivers.kernel.config.containers,
     metrics: createMetrics({ version: version() }),
     logger: createLogger({ level: config.service.telemetry.logs.level }),
   });
-  recording.start(await Probe.load());
+  const [probe] = await Promise.all([Probe.load(), recording.settled()]);
+  recording.start(probe);
   console.error(`shikra: recording to ${options.output}${options.seconds === undefined ? '; Ctrl-C stops it' : ''}`);
   const progress = showProgress(recording.progress);
   const { seconds = Number.POSITIVE_INFINITY } = options;

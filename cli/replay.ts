@@ -48,6 +48,11 @@ export async function replay(file: string, options: ReplayOptions): Promise<numb
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const losses = formatLosses(run.losses);
     if (losses !== undefined) warn(`${file}: lost while it was recorded: ${losses}`);
+    const names = run.namesNotRecorded;
+    if (names.length > 0)
+      warn(
+        `${file}: domain names in rules whose addresses were not recorded, so that no check of them holds: ${names.join(', ')}`,
+      );
     if (run.unanswered > 0)
       warn(`${file}: processes that it tells nothing of, as another version recorded it: ${run.unanswered}`);
     console.error(

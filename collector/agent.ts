@@ -8,6 +8,7 @@ import type { LoadedConfig } from './config/load.ts';
 import { ConfigReload } from './config-reload.ts';
 import { ContainerEngines } from './containers/engines.ts';
 import { CanaryWatch } from './engine/canary-watch.ts';
+import { logDomainNames } from './engine/domain-name-log.ts';
 import { FileWatch } from './engine/file-watch.ts';
 import type { CollectorThread } from './engine/thread.ts';
 import { type ExitCode, ShikraError } from './errors.ts';
@@ -215,6 +216,7 @@ class RunningAgent implements Agent {
         this.#pipeline.loss(message.stats);
       },
       onCanaries: ({ report }) => this.#canaries.hear(report),
+      onDomainNames: ({ names }) => logDomainNames(this.#logger, names),
       onContainersWanted: ({ requests }) => this.#engines?.ask(requests),
       onDeath: (error) => void this.#die(error),
     });

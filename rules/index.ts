@@ -9,6 +9,7 @@ export type {
   CheckedStep,
   CheckedThreshold,
 } from './language/compile.ts';
+export { domainNamesOf } from './language/domain-names.ts';
 export {
   type CompiledRule,
   compileRuleset,

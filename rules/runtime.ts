@@ -1,6 +1,7 @@
 /** What a thread needs that runs rules and does not read them: no YAML, no file. */
 
 export type { CheckedRule } from './language/compile.ts';
+export { domainNamesOf } from './language/domain-names.ts';
 export {
   type CompiledRule,
   compileRuleset,

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { CheckedRule } from '../../rules/runtime.ts';
+import { type CheckedRule, domainNamesOf } from '../../rules/runtime.ts';
 import type { ContainerNews } from '../containers/news.ts';
 import type { Detection } from '../detection/detection.ts';
 import { stringifyExact } from '../detection/json.ts';
@@ -7,6 +7,7 @@ import { nowNanos } from '../detection/time.ts';
 import { uuidv7 } from '../detection/uuid.ts';
 import { ShikraError } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
+import { DomainNames, MOST_NAMES, type ToldName } from '../event/domain-names.ts';
 import type { Probe } from '../sources/kernel/probe.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
@@ -33,11 +34,18 @@ const TICK_MILLIS = 1000;
 const CANARY_MILLIS = 50;
 /** Work on new rules is done for so long at a time; then the rings are looked after. */
 const TURN_MILLIS = 4;
+/** For so long the first events wait for the addresses of the names that rules name; what is not known by then comes later. */
+const FIRST_NAMES_MILLIS = 1000;
 
 /** Joins the kernel's events, the rules, and the way to the main thread. Lives in a thread of its own (worker.ts). */
 export class Collector {
   readonly #source: KernelSource;
   readonly #detector: Detector;
+  readonly #domainNames: DomainNames;
+  /** Since the last tick. */
+  readonly #namesTold: ToldName[] = [];
+  /** Those that the rules in force name. */
+  #names: ReadonlySet<string> = new Set();
   readonly #totals = new RuleTotals();
   readonly #send: (message: FromCollector) => void;
   readonly #latency = new LatencyHistogram();
@@ -64,8 +72,9 @@ export class Collector {
   ) {
     this.#send = send;
     this.#source = source;
+    this.#domainNames = new DomainNames({ onTold: (told) => this.#namesTold.push(told) });
     this.#detector = new Detector({
-      context: { ...pick(this.#source), hostname: hostname() },
+      context: { ...pick(this.#source), hostname: hostname(), domainNames: this.#domainNames },
       containers: source.containers,
       rules,
       matching: options.ruleMatching,
@@ -95,12 +104,17 @@ export class Collector {
     try {
       const read = decodeRules(await reading.bytes);
       if (!read.ok) throw new ShikraError('RULES_INVALID', read.errors.map((error) => `\n${error}`).join(''));
-      const collector = new Collector(options, source, rulesOf(read), send);
+      const rules = rulesOf(read);
+      const collector = new Collector(options, source, rules, send);
+      const names = domainNamesOf(rules);
+      collector.#names = names;
+      collector.#domainNames.ask(names);
       const compiled = collector.#inTurns(collector.#detector.engine.compile(), []);
       source.open(await loading);
       collector.#attach();
       await compiled;
-      collector.#begin([...read.warnings, ...collector.#countRuns(options.programStatistics)]);
+      await collector.#domainNames.settled(FIRST_NAMES_MILLIS);
+      collector.#begin([...read.warnings, ...tooMany(names), ...collector.#countRuns(options.programStatistics)]);
       collector.#sendCanaries(options.canaryIntervalMillis);
       return collector;
     } catch (error) {
@@ -140,9 +154,13 @@ export class Collector {
   /** @param pauses how long the rings were left alone, in milliseconds; more are added */
   async #swap(read: Extract<ReadRules, { ok: true }>, pauses: number[]): Promise<ReloadOutcome> {
     const rules = await this.#inTurns(rulesInSteps(read), pauses);
+    const names = domainNamesOf(rules);
+    // Until the swap the old rules need what they needed.
+    this.#domainNames.ask([...names, ...this.#names]);
     const after = await this.#inTurns(this.#detector.engineFor(rules).compile(), pauses);
     await this.#inTurns(wantedInSteps(after), pauses);
     await this.#inTurns(this.#source.rehearse(after), pauses);
+    await this.#domainNames.settled(FIRST_NAMES_MILLIS);
     if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
     const started = performance.now();
     const before = this.#detector.engine;
@@ -157,8 +175,15 @@ export class Collector {
       if (!(error instanceof ShikraError)) throw error;
       return { ok: false, errors: [error.message] };
     }
+    this.#names = names;
+    this.#domainNames.ask(names);
     pauses.push(performance.now() - started);
-    return { ok: true, rules: this.#ruleNames(), warnings: read.warnings, longestPauseMillis: Math.max(...pauses) };
+    return {
+      ok: true,
+      rules: this.#ruleNames(),
+      warnings: [...read.warnings, ...tooMany(names)],
+      longestPauseMillis: Math.max(...pauses),
+    };
   }
 
   /** Does work in short turns, with the rings looked after in between. */
@@ -232,6 +257,7 @@ export class Collector {
 
   #tick(): void {
     this.#source.tick();
+    if (this.#namesTold.length > 0) this.#send({ type: 'domain_names', names: this.#namesTold.splice(0) });
     this.#tellFloods();
   }
 
@@ -269,6 +295,7 @@ export class Collector {
     this.#flush();
     this.#send({ type: 'stopped', stats: this.#stats(), leftBytes: this.#source.waitingBytes });
     this.#source.close();
+    this.#domainNames.close();
     this.#stopped.resolve();
   }
 
@@ -311,6 +338,7 @@ export class Collector {
       ...this.#source.stats(),
       ...this.#totals.with(this.#detector.engine),
       latency: this.#latency.snapshot(),
+      domainNames: this.#domainNames.stats(),
       containers: {
         ...this.#source.containers.count(),
         held: this.#detector.held,
@@ -319,6 +347,13 @@ export class Collector {
       },
     };
   }
+}
+
+function tooMany(names: ReadonlySet<string>): string[] {
+  if (names.size <= MOST_NAMES) return [];
+  return [
+    `the rules name ${names.size} domain names; the first ${MOST_NAMES} are resolved, checks of the others are false`,
+  ];
 }
 
 function pick({

@@ -2,6 +2,7 @@ import type { ContainerNews } from '../containers/news.ts';
 import type { Priority } from '../detection/priority.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
+import type { ToldName } from '../event/domain-names.ts';
 import type { CanaryReport, CollectorStats } from '../telemetry/collector-stats.ts';
 import type { RulesRequest } from './load-rules.ts';
 
@@ -57,6 +58,8 @@ export type FromCollector =
     }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
   | { readonly type: 'canaries'; readonly report: CanaryReport }
+  /** Names in rules that cannot be resolved any more, or can again. */
+  | { readonly type: 'domain_names'; readonly names: readonly ToldName[] }
   /** Containers that the engines are to be asked about. */
   | { readonly type: 'wanted'; readonly requests: readonly ContainerRequest[] }
   /** The answer to `adopt`. */

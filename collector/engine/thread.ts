@@ -8,6 +8,7 @@ interface Listeners {
   readonly onDetections: (message: MessageOf<'detections'>) => void;
   readonly onStats: (message: MessageOf<'stats'>) => void;
   readonly onCanaries: (message: MessageOf<'canaries'>) => void;
+  readonly onDomainNames: (message: MessageOf<'domain_names'>) => void;
   readonly onContainersWanted: (message: MessageOf<'wanted'>) => void;
   /** The thread ended without being asked to. */
   readonly onDeath: (error: Error) => void;
@@ -127,6 +128,9 @@ export class CollectorThread {
         break;
       case 'canaries':
         this.#listeners?.onCanaries(message);
+        break;
+      case 'domain_names':
+        this.#listeners?.onDomainNames(message);
         break;
       case 'wanted':
         this.#listeners?.onContainersWanted(message);

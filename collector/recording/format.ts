@@ -45,6 +45,8 @@ export const KIND = {
   LOSSES: 7,
   /** JSON: a summary. The last entry of a recording that was ended. */
   END: 8,
+  /** JSON: `{NAME: [ADDRESS]}`, all domain names of the rules that it was recorded for, from now on. */
+  DOMAIN_NAMES: 9,
 } as const;
 
 /** What is lost while it is recorded, by reason: those of the probe, and `left_in_rings` (bytes). */

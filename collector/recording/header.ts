@@ -34,6 +34,8 @@ export const namesSchema = z.object({
 });
 export type RecordedNames = z.infer<typeof namesSchema>;
 
+export const domainNamesSchema = z.record(z.string(), z.array(z.string()));
+
 export const lossesSchema = z.record(z.string(), count);
 
 /** What the recorder said when it ended. */

@@ -34,6 +34,7 @@ export class Recorder implements SourceTap {
   #users: ReadonlyMap<number, string> | undefined;
   #groups: ReadonlyMap<number, string> | undefined;
   #losses = '{}';
+  #domainNames = '{}';
   #isClosed = false;
   #events = 0;
   #clockMillis = 0;
@@ -112,6 +113,14 @@ export class Recorder implements SourceTap {
 
   news(told: ContainerNews): void {
     this.#open.append(KIND.CONTAINER, Buffer.from(newsToJson(told)));
+  }
+
+  /** What the names in rules stand for. */
+  domainNames(addresses: Readonly<Record<string, readonly string[]>>): void {
+    const text = JSON.stringify(addresses);
+    if (text === this.#domainNames) return;
+    this.#domainNames = text;
+    this.#open.append(KIND.DOMAIN_NAMES, Buffer.from(text));
   }
 
   /** Writes the summary and closes the file. @param leftBytes of events that were not looked at */

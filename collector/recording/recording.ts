@@ -3,6 +3,7 @@ import { ContainerEngines } from '../containers/engines.ts';
 import { tellContainers } from '../engine/detector.ts';
 import { gathered } from '../engine/gathered.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
+import { DomainNames } from '../event/domain-names.ts';
 import type { Probe } from '../sources/kernel/probe.ts';
 import { KernelSource, type KernelSourceOptions } from '../sources/kernel/source.ts';
 import { allOf } from '../sources/kernel/system-calls.ts';
@@ -20,6 +21,8 @@ export interface RecordingOptions {
   /** Of Shikra. */
   readonly version: string;
   readonly eventTypes: readonly string[];
+  /** Those that rules name: what they stand for is recorded, too. */
+  readonly domainNames: Iterable<string>;
   readonly source: Omit<KernelSourceOptions, 'tap' | 'onContainerWanted' | 'hasContainerEngines'> & {
     readonly hasContainerEngines: boolean;
   };
@@ -39,6 +42,7 @@ export class Recording {
   readonly #recorder: Recorder;
   readonly #source: KernelSource;
   readonly #engines: ContainerEngines;
+  readonly #domainNames = new DomainNames();
   readonly #failed = Promise.withResolvers<never>();
   #ticker: NodeJS.Timeout | undefined;
   #turnPlanned = false;
@@ -46,6 +50,7 @@ export class Recording {
 
   constructor(options: RecordingOptions) {
     this.#options = options;
+    this.#domainNames.ask(options.domainNames);
     const { source, containers, path, force, version, eventTypes, metrics, logger } = options;
     this.#failed.promise.catch(() => {}); // whoever waits for it is told
     this.#recorder = new Recorder({
@@ -84,12 +89,18 @@ export class Recording {
     return this.#recorder;
   }
 
+  /** When the addresses of the domain names are known, or a second is over. */
+  settled(): Promise<void> {
+    return this.#domainNames.settled(TICK_MILLIS);
+  }
+
   /** @param probe loaded; it is the recording's from now on @throws ShikraError PROBE_*, RECORDING_UNWRITABLE */
   start(probe: Probe): void {
     try {
       this.#source.open(probe);
       this.#source.want(allOf(this.#options.eventTypes));
       this.#recorder.begin(this.#source);
+      this.#recorder.domainNames(this.#domainNames.all());
       this.#source.start(
         (event) => this.#recorder.event(event),
         () => this.#turn(),
@@ -100,7 +111,11 @@ export class Recording {
       throw error;
     }
     this.#engines.start();
-    this.#ticker = setInterval(() => this.#guarded(() => this.#source.tick()), TICK_MILLIS);
+    const tick = (): void => {
+      this.#recorder.domainNames(this.#domainNames.all());
+      this.#source.tick();
+    };
+    this.#ticker = setInterval(() => this.#guarded(tick), TICK_MILLIS);
   }
 
   /** Detaches, writes what is left in the rings, and closes the file. @throws ShikraError RECORDING_UNWRITABLE */
@@ -147,5 +162,6 @@ export class Recording {
     this.#ended = true;
     clearInterval(this.#ticker);
     this.#engines.close();
+    this.#domainNames.close();
   }
 }

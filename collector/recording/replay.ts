@@ -1,16 +1,24 @@
-import type { CheckedRule } from '../../rules/runtime.ts';
+import { type CheckedRule, domainNamesOf } from '../../rules/runtime.ts';
 import type { Detection } from '../detection/detection.ts';
 import { repeatableUuid } from '../detection/uuid.ts';
 import { Detector } from '../engine/detector.ts';
 import { ShikraError } from '../errors.ts';
 import { ContainerTable } from '../event/container-table.ts';
+import { DomainNames } from '../event/domain-names.ts';
 import { EventStream } from '../sources/kernel/event-stream.ts';
 import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
 import { Memory } from '../sources/kernel/memory.ts';
 import { newsFromJson } from './container-news.ts';
 import { Entries } from './entries.ts';
 import { KIND, type Losses } from './format.ts';
-import { lossesSchema, namesSchema, type RecordingHeader, type RecordingSummary, summarySchema } from './header.ts';
+import {
+  domainNamesSchema,
+  lossesSchema,
+  namesSchema,
+  type RecordingHeader,
+  type RecordingSummary,
+  summarySchema,
+} from './header.ts';
 import type { Damage, RecordingReader } from './reader.ts';
 import { layoutDifferences } from './record-layout.ts';
 
@@ -38,6 +46,9 @@ export class Replay {
   );
   #offsetNs: bigint;
   #clockMillis = 0;
+  readonly #domainNames = new DomainNames();
+  readonly #namesOfRules: ReadonlySet<string>;
+  readonly #namesRecorded = new Set<string>();
   #users: Readonly<Record<string, string>> = {};
   #groups: Readonly<Record<string, string>> = {};
   /** What was asked of the kernel for the event that comes. */
@@ -54,6 +65,7 @@ export class Replay {
     const { header } = reader;
     refuseOtherLayout(header);
     this.#reader = reader;
+    this.#namesOfRules = domainNamesOf(rules);
     this.#offsetNs = BigInt(header.clockOffsetNs);
     this.#containers = new ContainerTable({
       hasEngines: header.hasContainerEngines,
@@ -68,6 +80,7 @@ export class Replay {
         users: { name: (id) => this.#users[id] },
         groups: { name: (id) => this.#groups[id] },
         hostname: header.hostname,
+        domainNames: this.#domainNames,
       },
       containers: this.#containers,
       rules,
@@ -88,6 +101,11 @@ export class Replay {
   get notRecorded(): string[] {
     const recorded = new Set(this.#reader.header.eventTypes);
     return [...this.#detector.wanted.types].filter((name) => !recorded.has(name));
+  }
+
+  /** Domain names that the rules name, and whose addresses were not recorded: known when it has been run. */
+  get namesNotRecorded(): string[] {
+    return [...this.#namesOfRules].filter((name) => !this.#namesRecorded.has(name));
   }
 
   get events(): number {
@@ -157,9 +175,16 @@ export class Replay {
   #takeText(kind: number, json: string): void {
     if (kind === KIND.NAMES) ({ users: this.#users, groups: this.#groups } = namesSchema.parse(JSON.parse(json)));
     else if (kind === KIND.CONTAINER) this.#detector.hear(newsFromJson(json));
+    else if (kind === KIND.DOMAIN_NAMES) this.#takeDomainNames(json);
     else if (kind === KIND.LOSSES) this.#losses = lossesSchema.parse(JSON.parse(json));
     else if (kind === KIND.END) this.#summary = summarySchema.parse(JSON.parse(json));
     else throw new Error(`an entry of kind ${kind}, which this version does not know`);
+  }
+
+  #takeDomainNames(json: string): void {
+    const addresses = domainNamesSchema.parse(JSON.parse(json));
+    for (const name of Object.keys(addresses)) this.#namesRecorded.add(name);
+    this.#domainNames.tell(addresses);
   }
 
   #see(memory: Memory, at: number, length: number): void {

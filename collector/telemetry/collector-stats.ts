@@ -131,6 +131,12 @@ export interface CollectorStats {
   };
   /** From kernel time of an event to its detection leaving the collector thread; counts per bucket, not cumulated, one more than bounds. */
   readonly latency: { readonly counts: readonly number[]; readonly sumSeconds: number };
+  /** Names that rules name: those with an address now, and those without; lookups by outcome. */
+  readonly domainNames?: {
+    readonly resolved: number;
+    readonly unresolved: number;
+    readonly lookups: { readonly resolved: number; readonly failed: number };
+  };
   /** Of a source that knows containers. */
   readonly containers?: {
     /** Running now, with metadata and without. */

@@ -184,6 +184,18 @@ export const METRIC_TABLE = {
     type: 'counter',
     labels: [],
   },
+  domainNames: {
+    name: 'shikra_domain_names',
+    help: 'Domain names that rules name: with an address (resolved), and without (unresolved).',
+    type: 'gauge',
+    labels: ['state'],
+  },
+  domainNameLookups: {
+    name: 'shikra_domain_name_lookups_total',
+    help: 'Lookups of domain names that rules name, by outcome: resolved, failed. One that fails leaves the addresses that were known.',
+    type: 'counter',
+    labels: ['outcome'],
+  },
   processorDropped: {
     name: 'shikra_processor_dropped_total',
     help: 'Detections that a processor did not pass on, by reason.',

@@ -71,6 +71,9 @@ export interface Metrics extends Counters, Gauges {
   recordAuditStats(stats: AuditStats): void;
 }
 
+const LOOKUP_OUTCOMES = ['resolved', 'failed'] as const;
+const LOOKUP_STATES = ['resolved', 'unresolved'] as const;
+
 export interface MetricsOptions {
   readonly registry?: Registry;
   readonly version?: string;
@@ -164,6 +167,8 @@ function initialise(metrics: Counters & Gauges): void {
   metrics.configLastReload.set(1);
   for (const metadata of ['known', 'missing']) metrics.containers.set({ metadata }, 0);
   for (const outcome of HELD_OUTCOMES) metrics.containerHeld.inc({ outcome }, 0);
+  for (const outcome of LOOKUP_OUTCOMES) metrics.domainNameLookups.inc({ outcome }, 0);
+  for (const state of LOOKUP_STATES) metrics.domainNames.set({ state }, 0);
   for (const reason of MISSING_REASONS) metrics.containerDetectionsWithout.inc({ reason }, 0);
 }
 
@@ -204,6 +209,15 @@ class StatsRecorder {
     const buckets = stats.latency.counts.map((count, index) => this.#step(`latency ${index}`, count));
     metrics.detectionLatency.add(buckets, this.#step('latency sum', stats.latency.sumSeconds));
     if (stats.containers !== undefined) this.#recordContainers(stats.containers);
+    if (stats.domainNames !== undefined) this.#recordDomainNames(stats.domainNames);
+  }
+
+  #recordDomainNames({ resolved, unresolved, lookups }: NonNullable<CollectorStats['domainNames']>): void {
+    const metrics = this.#metrics;
+    metrics.domainNames.set({ state: 'resolved' }, resolved);
+    metrics.domainNames.set({ state: 'unresolved' }, unresolved);
+    for (const outcome of LOOKUP_OUTCOMES)
+      metrics.domainNameLookups.inc({ outcome }, this.#step(`lookups ${outcome}`, lookups[outcome]));
   }
 
   #recordContainers(stats: NonNullable<CollectorStats['containers']>): void {

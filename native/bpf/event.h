@@ -228,6 +228,15 @@ enum file_kind {
 	KIND_ANONYMOUS, /* eventfd, epoll, ... */
 	KIND_SYMLINK,
 	KIND_UNKNOWN,
+	/* what KIND_ANONYMOUS is by its name; of standard streams alone, as of all else the whole name is told */
+	KIND_EVENTPOLL,
+	KIND_INOTIFY,
+	KIND_SIGNALFD,
+	KIND_TIMERFD,
+	KIND_USERFAULTFD,
+	KIND_IO_URING,
+	KIND_PIDFD,
+	KIND_BPF,
 };
 
 enum exe_flag {

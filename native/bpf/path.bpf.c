@@ -163,6 +163,9 @@ static __always_inline void append_noted(struct record *record, struct path_even
 	noted->length2 = NOT_NOTED;
 }
 
+/* umount2 without flags: where those would be may stand anything. */
+enum { I386_UMOUNT = 22 };
+
 static __always_inline __s32 directory_argument(const struct syscall *call, __u8 position)
 {
 	return position == NO_ARGUMENT ? AT_FDCWD : (__s32)argument_at(call, position);
@@ -211,6 +214,8 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 	moves_root = type == EVENT_CHROOT || type == EVENT_PIVOT_ROOT;
 
 	event->argument2 = shape->argument2 == NO_ARGUMENT ? 0 : argument_at(&call, shape->argument2);
+	if (type == EVENT_UMOUNT2 && call.abi == ABI_COMPAT && syscall_number(regs) == I386_UMOUNT)
+		event->argument = 0;
 
 	append_user_string(&record, &event->path_raw, 0, (void *)argument_at(&call, shape->path));
 	first = event->path_raw.length ? record.scratch->record[sizeof(*event)] : 0;

@@ -38,6 +38,49 @@ static __always_inline bool is_memfd(struct file *file, struct inode *inode)
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 
+/*
+ * By the name that the kernel gives it: `[eventpoll]`, `inotify`, `bpf-map`. A global function: the verifier looks at it once, and not for each stream.
+ */
+__noinline int kind_of_anonymous(__u64 address)
+{
+	struct file *file = (struct file *)address;
+	char name[8] = {};
+	bool in_brackets;
+	char first;
+
+	bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	in_brackets = name[0] == '[';
+	first = in_brackets ? name[1] : name[0];
+	switch (first) {
+	case 'e': return name[6] == 'p' ? KIND_EVENTPOLL : KIND_ANONYMOUS;
+	case 'i': return in_brackets ? KIND_IO_URING : KIND_INOTIFY;
+	case 's': return KIND_SIGNALFD;
+	case 't': return KIND_TIMERFD;
+	case 'u': return KIND_USERFAULTFD;
+	case 'p': return KIND_PIDFD;
+	case 'b': return KIND_BPF;
+	}
+	return KIND_ANONYMOUS;
+}
+
+/* Newer kernels say of anonymous files that they are regular ones, so it is asked where they lie. */
+__noinline int kind_of_stream(__u64 address)
+{
+	struct file *file = (struct file *)address;
+	__u32 kind = kind_of(file);
+	struct inode *inode;
+
+	if (kind != KIND_FILE && kind != KIND_ANONYMOUS)
+		return kind;
+	inode = BPF_CORE_READ(file, f_inode);
+	switch (BPF_CORE_READ(inode, i_sb, s_magic)) {
+	case ANON_INODE_FS_MAGIC: return kind_of_anonymous(address);
+	case PIDFS_MAGIC: return KIND_PIDFD;
+	case TMPFS_MAGIC: return is_memfd(file, inode) ? KIND_MEMFD : kind;
+	}
+	return kind;
+}
+
 #define DETACHED "detached:"
 #define DETACHED_BYTES (sizeof(DETACHED) - 1)
 
@@ -124,9 +167,9 @@ static __always_inline void fill_process(struct record *record, struct process_e
 	event->cap_effective = BPF_CORE_READ(cred, cap_effective.val);
 	event->loginuid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
 	event->tty = tty_number(signal);
-	event->stdio_kind[0] = kind_of(file_of(task, 0));
-	event->stdio_kind[1] = kind_of(file_of(task, 1));
-	event->stdio_kind[2] = kind_of(file_of(task, 2));
+	event->stdio_kind[0] = kind_of_stream((__u64)file_of(task, 0));
+	event->stdio_kind[1] = kind_of_stream((__u64)file_of(task, 1));
+	event->stdio_kind[2] = kind_of_stream((__u64)file_of(task, 2));
 	bpf_probe_read_kernel(event->comm, sizeof(event->comm), task->comm);
 
 	event->exe_ino = 0;

@@ -1,4 +1,4 @@
-import { field, INDEX_OPTIONAL, PATH } from './field.ts';
+import { DOMAIN_NAME, field, INDEX_OPTIONAL, PATH } from './field.ts';
 
 const TWO_SIDED = { multiplicity: 'two-sided', filterOnly: true } as const;
 const FILTER_ONLY = { filterOnly: true } as const;
@@ -49,10 +49,10 @@ export const FD_FIELDS = [
   field('fd.rnet', 'IPNET', 'remote network', FILTER_ONLY),
   field('fd.connected', 'BOOL', 'the socket is connected'),
   field('fd.name_changed', 'BOOL', 'the event changed the addresses of the descriptor'),
-  field('fd.cip.name', 'CHARBUF', 'domain name of the client'),
-  field('fd.sip.name', 'CHARBUF', 'domain name of the server'),
-  field('fd.lip.name', 'CHARBUF', 'domain name of the local address'),
-  field('fd.rip.name', 'CHARBUF', 'domain name of the remote address'),
+  field('fd.cip.name', 'CHARBUF', 'domain name that a rule has for the address of the client', DOMAIN_NAME),
+  field('fd.sip.name', 'CHARBUF', 'domain name that a rule has for the address of the server', DOMAIN_NAME),
+  field('fd.lip.name', 'CHARBUF', 'domain name that a rule has for the local address', DOMAIN_NAME),
+  field('fd.rip.name', 'CHARBUF', 'domain name that a rule has for the remote address', DOMAIN_NAME),
   field('fd.dev', 'INT32', 'device that holds the file'),
   field('fd.dev.major', 'INT32', 'major number of fd.dev'),
   field('fd.dev.minor', 'INT32', 'minor number of fd.dev'),

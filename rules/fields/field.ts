@@ -22,7 +22,7 @@ export type ArgumentRule = 'none' | 'optional' | 'required';
  * - `one`: a scalar.
  * - `list`: `in` asks that every element is in the set, `intersects` that one is.
  * - `any`: ancestors (`proc.aname` without an index): the check holds if it holds for one of them, `!=` too.
- * - `two-sided`: `fd.ip`, `fd.net`, `fd.port`: `=` holds if either side matches, `!=` only if both differ.
+ * - `two-sided`: `fd.ip`, `fd.net`, `fd.port`: `=` holds if either side matches, `!=` only if both differ. So it is with the names that an address has.
  */
 export type Multiplicity = 'one' | 'list' | 'any' | 'two-sided';
 
@@ -41,6 +41,8 @@ export interface FieldDefinition {
   readonly filterOnly: boolean;
   /** The field holds a path, which can have several spellings (see the design's "Paths"). */
   readonly isPath: boolean;
+  /** The field is what rules call an address: their names are resolved before events come, so only whole names can be compared. */
+  readonly isDomainName: boolean;
   readonly deprecated: boolean;
 }
 
@@ -59,6 +61,7 @@ export function field(name: string, type: FieldType, description: string, option
     isList: multiplicity === 'list',
     filterOnly: options.filterOnly ?? false,
     isPath: options.isPath ?? false,
+    isDomainName: options.isDomainName ?? false,
     deprecated: options.deprecated ?? false,
   };
 }
@@ -73,3 +76,4 @@ export const INDEX_OPTIONAL: FieldOptions = { argument: 'optional', argumentKind
 /** An ancestor by index (1 is the parent), or any ancestor. */
 export const ANCESTOR: FieldOptions = { argument: 'optional', argumentKind: 'index', multiplicity: 'any' };
 export const PATH: FieldOptions = { isPath: true };
+export const DOMAIN_NAME: FieldOptions = { isDomainName: true, multiplicity: 'two-sided' };

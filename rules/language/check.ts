@@ -11,11 +11,13 @@ import {
   type MacroReference,
   NUMERIC_OPERATORS,
   type Operand,
+  type Operator,
   TRANSFORMERS,
   type TransformerArgument,
   type TransformerName,
   type TransformerOperand,
 } from './ast.ts';
+import { isDomainName } from './domain-names.ts';
 import { namesEventType } from './event-types.ts';
 import { readLiteral } from './literal.ts';
 import { createMatcher } from './match.ts';
@@ -110,17 +112,25 @@ function isRawNumber(check: Check, operand: TypedOperand): boolean {
 }
 
 function checkOperator(check: Check, left: TypedOperand, scope: CheckScope): boolean {
-  const operators = operatorsOf(left.type, left.multiplicity === 'list');
+  const isName = namesDomain(left);
+  const operators = isName ? DOMAIN_NAME_OPERATORS : operatorsOf(left.type, left.multiplicity === 'list');
   if (operators.includes(check.operator)) return true;
-  const what = left.multiplicity === 'list' ? `list field` : `type ${left.type}`;
+  const what = left.multiplicity === 'list' ? `list field` : isName ? 'domain name' : `type ${left.type}`;
   scope.report({
     code: 'LOAD_ERR_COMPILE_CONDITION',
-    message: `operator '${check.operator}' is not supported for ${what} of '${operandName(check.left)}'`,
+    message: `operator '${check.operator}' is not supported for ${what} of '${operandName(check.left)}'${isName ? ': names are resolved before events come, whole' : ''}`,
     span: check.operatorSpan,
     details: { expected: `one of ${operators.join(' ')}` },
     unknownName: false,
   });
   return false;
+}
+
+/** What can be asked of the addresses of a name. */
+const DOMAIN_NAME_OPERATORS: readonly Operator[] = ['exists', '=', '==', '!=', 'in', 'intersects'];
+
+function namesDomain(operand: TypedOperand): boolean {
+  return operand.kind === 'field' && operand.definition.isDomainName;
 }
 
 function checkRight(check: Check, left: TypedOperand, right: TypedOperand, scope: CheckScope): boolean {
@@ -155,7 +165,8 @@ function checkValues(
 ): LiteralValue[] {
   const values: LiteralValue[] = [];
   for (const literal of literals) {
-    const result = readLiteral(literal.text, left.type, check.operator);
+    const isNone = namesDomain(left) && !isDomainName(literal.text);
+    const result = isNone ? { expected: 'a domain name' } : readLiteral(literal.text, left.type, check.operator);
     if ('expected' in result) {
       reportValue(
         scope,

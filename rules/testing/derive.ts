@@ -178,6 +178,11 @@ function both(one: string, other: string): Derivation {
   };
 }
 
+/** What an address is called that rules have no name for, unless a case says otherwise. */
+function unnamed(address: string): Derivation {
+  return (facts) => (facts.get(address) === undefined ? undefined : '');
+}
+
 function connectionName(facts: Facts): FieldValue | undefined {
   const client = facts.get('fd.cip');
   if (client === undefined) return undefined;
@@ -291,6 +296,10 @@ export const DERIVED: Readonly<Record<string, Derivation>> = {
   'fd.snet': alias('fd.sip'),
   'fd.lnet': alias('fd.lip'),
   'fd.rnet': alias('fd.rip'),
+  'fd.cip.name': unnamed('fd.cip'),
+  'fd.sip.name': unnamed('fd.sip'),
+  'fd.lip.name': unnamed('fd.lip'),
+  'fd.rip.name': unnamed('fd.rip'),
   'fd.ip': both('fd.lip', 'fd.rip'),
   'fd.net': both('fd.lip', 'fd.rip'),
   'fd.cport': clientPort,

@@ -41,7 +41,8 @@ export function readDuration(text: string): bigint | undefined {
  */
 export function readValue(node: CaseNode, definition: FieldDefinition, isPath: boolean): ValueResult {
   if (node.isNull) return { value: null };
-  const several = definition.multiplicity !== 'one';
+  // an address may have several names; a case gives one
+  const several = definition.multiplicity !== 'one' && !definition.isDomainName;
   const { items } = node;
   if (items === undefined) {
     const result = readScalar(node, definition);

@@ -19,6 +19,13 @@ test('what the thread says before anybody listens is not lost', { timeout: 30_00
   t.after(() => thread.terminate());
   thread.begin(receivers.collectorOptions(receivers.kernel!));
   await sleep(2500); // by then it has refused; if it takes longer, this test only tells less
-  const nobody = { onDetections() {}, onStats() {}, onCanaries() {}, onContainersWanted() {}, onDeath() {} };
+  const nobody = {
+    onDetections() {},
+    onStats() {},
+    onCanaries() {},
+    onContainersWanted() {},
+    onDomainNames() {},
+    onDeath() {},
+  };
   await assert.rejects(thread.start(nobody), ({ code }: ShikraError) => /^(RULES_INVALID|PROBE_\w+)$/.test(code));
 });

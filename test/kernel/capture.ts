@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { FieldValue } from '../../collector/detection/detection.ts';
+import { DomainNames } from '../../collector/event/domain-names.ts';
 import type { EventView } from '../../collector/sources/kernel/event-view.ts';
 import { truncatedFields, uncertainFields } from '../../collector/sources/kernel/fields/gaps.ts';
 import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
@@ -31,6 +32,7 @@ type CaptureOptions = Partial<KernelSourceOptions> & { readonly eventTypes?: rea
 /** The kernel source of the agent, on the real kernel, in this process: what a trigger caused is looked at when the trigger has ended. */
 export class Capture {
   readonly source: KernelSource;
+  readonly domainNames = new DomainNames();
   readonly #resolver: KernelFields;
   #visit: (event: EventView) => void = () => {};
   #watch: ((event: EventView) => void) | undefined;
@@ -45,7 +47,14 @@ export class Capture {
       ...options,
     });
     const { table, clock, users, groups } = this.source;
-    this.#resolver = new KernelFields({ table, clock, users, groups, hostname: hostname() });
+    this.#resolver = new KernelFields({
+      table,
+      clock,
+      users,
+      groups,
+      hostname: hostname(),
+      domainNames: this.domainNames,
+    });
   }
 
   static async start(options: CaptureOptions = {}): Promise<Capture> {
@@ -117,6 +126,7 @@ export class Capture {
 
   close(): void {
     this.source.close();
+    this.domainNames.close();
   }
 
   #copy(event: EventView, names: readonly string[]): CapturedEvent {

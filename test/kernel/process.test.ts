@@ -5,7 +5,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Capture } from './capture.ts';
+import { Capture, type CapturedEvent } from './capture.ts';
+import { attempt, shown, told } from './evasion/attempt.ts';
 import { buildTrigger, TRIGGER, trigger } from './trigger.ts';
 
 let capture: Capture;
@@ -77,11 +78,12 @@ test('an execution tells program, arguments, working folder, parents and identit
   });
 });
 
-test('the executable is told by its file, not by what it calls itself', () => {
-  const { fields } = execution(TRIGGER, ['nothing'], ['proc.exe', 'proc.exepath', 'proc.name'], {
+attempt(7, 'argv[0] of another program: the executable is told by its file', {}, () => {
+  const found = execution(TRIGGER, ['nothing'], ['proc.exe', 'proc.exepath', 'proc.name'], {
     argv0: '/usr/sbin/sshd',
   });
-  assert.deepEqual(fields, { 'proc.exe': '/usr/sbin/sshd', 'proc.exepath': TRIGGER, 'proc.name': 'trigger' });
+  assert.deepEqual(found.fields, { 'proc.exe': '/usr/sbin/sshd', 'proc.exepath': TRIGGER, 'proc.name': 'trigger' });
+  return told(found, 'proc.exe', 'proc.exepath');
 });
 
 test('a long command line comes whole up to its limit, and is marked beyond', () => {
@@ -95,18 +97,20 @@ test('a long command line comes whole up to its limit, and is marked beyond', ()
   assert.deepEqual(cut.truncatedFields, ['proc.args']);
 });
 
-test('an execution out of memory says so', () => {
+attempt([8, 24], 'an execution out of memory (memfd, execveat with AT_EMPTY_PATH) says so', {}, () => {
   const names = ['proc.is_exe_from_memfd', 'proc.exepath', 'proc.args', 'evt.type'];
   const { events } = capture.of(() => trigger(['memfd-exec', TRIGGER, 'nothing']), names);
-  assert.deepEqual(events.findLast(({ type }) => type === 'execveat')!.fields, {
+  const found = events.findLast(({ type }) => type === 'execveat')!;
+  assert.deepEqual(found.fields, {
     'proc.is_exe_from_memfd': true,
     'proc.exepath': 'memfd:copy',
     'proc.args': 'nothing',
     'evt.type': 'execveat',
   });
+  return told(found, 'proc.exepath', 'proc.is_exe_from_memfd');
 });
 
-test('an executable of the upper layer of an overlay is told from one below', (t) => {
+attempt(5, 'an executable of the upper layer of an overlay is told from one below', {}, (t) => {
   for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(folder, name));
   copyFileSync(TRIGGER, join(folder, 'lower/old'));
   const layers = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`;
@@ -118,13 +122,15 @@ test('an executable of the upper layer of an overlay is told from one below', (t
     'proc.is_exe_upper_layer': false,
     'proc.exepath': join(folder, 'merged/old'),
   });
-  assert.deepEqual(execution(join(folder, 'merged/new'), ['nothing'], names).fields, {
+  const found = execution(join(folder, 'merged/new'), ['nothing'], names);
+  assert.deepEqual(found.fields, {
     'proc.is_exe_upper_layer': true,
     'proc.exepath': join(folder, 'merged/new'),
   });
+  return told(found, 'proc.exepath', 'proc.is_exe_upper_layer');
 });
 
-test('an executable mounted over another is told by its own name', () => {
+attempt([5, 6], 'an executable mounted over another is told by its own name', {}, () => {
   // `unshare -m; mount --bind cat su; su /etc/shadow` made cat look like a program that may read passwords.
   const { events } = capture.of(
     () => spawnSync('unshare', ['-m', 'sh', '-c', `mount --bind ${TRIGGER} /usr/bin/su && exec /usr/bin/su nothing`]),
@@ -132,12 +138,22 @@ test('an executable mounted over another is told by its own name', () => {
   );
   const last = events.findLast(({ type }) => type === 'execve')!;
   assert.deepEqual(last.fields, { 'proc.exepath': TRIGGER, 'proc.args': 'nothing' });
+  return told(last, 'proc.exepath');
 });
 
 test('standard streams are told by what they lead to', () => {
   const names = ['proc.stdin.type', 'proc.stdout.type', 'proc.stderr.type'];
   const { fields } = execution(TRIGGER, ['nothing'], names, { stdio: ['ignore', 'pipe', 'ignore'] });
   assert.deepEqual(fields, { 'proc.stdin.type': 'file', 'proc.stdout.type': 'unix', 'proc.stderr.type': 'file' });
+});
+
+test('standard streams that lie in no folder are told by their kind', () => {
+  // All of them were told as files.
+  const kinds = 'event eventpoll inotify signalfd timerfd userfaultfd io_uring pidfd bpf memfd'.split(' ');
+  for (const kind of kinds) {
+    const { events } = capture.of(() => trigger(['exec-with-stdin', kind, TRIGGER, 'nothing']), ['proc.stdin.type']);
+    assert.deepEqual(events.findLast(({ type }) => type === 'execve')!.fields, { 'proc.stdin.type': kind });
+  }
 });
 
 test('a fork is told with its kind, and the child has the image of its parent until it executes', () => {
@@ -190,7 +206,7 @@ test('processes that ran before are known with arguments and parents', async () 
   }
 });
 
-test('an entry that a lost execution made stale is noticed and read again', async (t) => {
+attempt([13, 20], 'an entry that a lost execution made stale is noticed and read again', {}, async (t) => {
   // The table believes that the shell is still what it was before an execution whose event is lost: its generation is behind.
   const script = 'echo ready; read line; : < /etc/hostname; read line';
   const child = spawn('sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -201,31 +217,42 @@ test('an entry that a lost execution made stale is noticed and read again', asyn
   const stale = capture.source.table.known(child.pid!)!;
   Object.assign(stale, { execId: stale.execId - 1, image: { ...stale.image, comm: 'stale' } });
   child.stdin.write('go\n');
-  const seen: unknown[] = [];
+  const seen: CapturedEvent[] = [];
   await waitUntil(() => {
-    seen.push(...capture.waiting(child.pid!, ['proc.name', 'fd.name']).map(({ fields }) => fields));
+    seen.push(...capture.waiting(child.pid!, ['proc.name', 'fd.name']));
     return seen.length > 0;
   });
-  assert.deepEqual(seen[0], { 'proc.name': 'sh', 'fd.name': '/etc/hostname' });
+  assert.deepEqual(seen[0]!.fields, { 'proc.name': 'sh', 'fd.name': '/etc/hostname' });
   assert.equal(capture.source.table.counts.healed, healedBefore + 1);
+  return told(seen[0]!, 'proc.name', 'fd.name');
 });
 
-test('a table that is full pushes out entries, counts them, and finds them again', async () => {
-  const small = await Capture.start({ eventTypes: ['openat'], processTableEntries: 4 });
-  try {
-    const { events } = small.of(() => trigger(['openat', 'cwd', '/etc/hostname', '0', '0']), ['proc.name', 'fd.name']);
-    assert.deepEqual(events.findLast(({ type }) => type === 'openat')!.fields, {
-      'proc.name': 'trigger',
-      'fd.name': '/etc/hostname',
-    });
-    assert.equal(small.source.table.size, 4);
-    assert.ok(small.source.table.counts.evicted > 0);
-  } finally {
-    small.close();
-  }
-});
+attempt(
+  [13, 14],
+  'a process table that is full pushes out entries, counts them, and finds them again',
+  {},
+  async () => {
+    const small = await Capture.start({ eventTypes: ['openat'], processTableEntries: 4 });
+    try {
+      const { events } = small.of(
+        () => trigger(['openat', 'cwd', '/etc/hostname', '0', '0']),
+        ['proc.name', 'fd.name'],
+      );
+      const found = events.findLast(({ type }) => type === 'openat')!;
+      assert.deepEqual(found.fields, {
+        'proc.name': 'trigger',
+        'fd.name': '/etc/hostname',
+      });
+      assert.equal(small.source.table.size, 4);
+      assert.ok(small.source.table.counts.evicted > 0);
+      return told(found, 'proc.name', 'fd.name');
+    } finally {
+      small.close();
+    }
+  },
+);
 
-test('a chain of forks without end does not keep every process that it had', () => {
+attempt(14, 'a chain of ninety processes that each start the next and leave', {}, () => {
   // Each shell starts the next and leaves: the chain of parents grows by one with each.
   const script = 'n=$1; if [ $n -gt 0 ]; then sh "$0" $((n-1)); else cat /etc/hostname; fi';
   const { events } = capture.of(() => {
@@ -237,6 +264,7 @@ test('a chain of forks without end does not keep every process that it had', () 
     return { pid: Number(stdout) };
   }, ['proc.name']);
   assert.ok(events.length > 0);
+  return shown('every one is told, and is not kept for the sake of the chain');
 });
 
 async function waitUntil(condition: () => boolean): Promise<void> {

@@ -106,6 +106,35 @@ describe('a recording', { skip }, () => {
   });
   after(() => rmSync(folder, { recursive: true }));
 
+  it('knows what the names in rules stood for: the machine that replays is asked for none', async () => {
+    const rules = checkedRules(
+      JSON.stringify([
+        rule('To it', { condition: 'evt.type = connect and fd.sip.name = recorded.invalid', output: '%fd.sip.name' }),
+        rule('Elsewhere', {
+          condition: 'evt.type = connect and fd.sport in (1, 2) and fd.sip.name != recorded.invalid',
+          output: '%fd.sip.name %fd.sport',
+        }),
+      ]),
+    );
+    const run = await RecordedRun.start({ path: path('names'), rules, matching: 'all' });
+    await refused();
+    run.turn();
+    run.tellDomainNames({ 'recorded.invalid': ['127.0.0.1'] });
+    await refused();
+    run.turn();
+    assert.equal(run.end(), 0);
+    const seen = run.detections.map(({ rule: name }) => name);
+    assert.deepEqual(seen, ['Elsewhere', 'Elsewhere', 'To it', 'To it']);
+    const { replay, detections } = replayed(path('names'), rules);
+    assertSame(run.detections, detections);
+    assert.deepEqual(replay.namesNotRecorded, []);
+    const others = checkedRules(
+      JSON.stringify([rule('Other', { condition: 'evt.type = connect and fd.sip.name = a.invalid', output: 'o' })]),
+    );
+    const other = replayed(path('names'), others);
+    assert.deepEqual([other.detections, other.replay.namesNotRecorded], [[], ['a.invalid']]);
+  });
+
   it('gives the detections that were made live: rule, output, fields, evidence, time, order', async () => {
     const run = await RecordedRun.start({
       path: path('all'),

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentProcess } from './agent-process.ts';
+import { attempt, shown } from './evasion/attempt.ts';
 import { buildTrigger, TRIGGER } from './trigger.ts';
 
 before(() => buildTrigger());
@@ -206,7 +207,7 @@ describe('rules chosen in the configuration', () => {
 describe('while events come without end', () => {
   const RELOADS = 20;
 
-  test('twenty reloads lose none: each is seen by the old rules or the new ones', async (t) => {
+  attempt(31, 'files are opened all through twenty reloads', {}, async (t) => {
     const folder = temporaryFolder(t);
     const [file, other] = [join(folder, 'counted'), join(folder, 'other')];
     const rules = join(folder, 'only.yaml');
@@ -262,6 +263,7 @@ print(n)`;
     t.diagnostic(`${opens} opens counted; the collector paused for at most ${Math.max(...pauses)} ms`);
     assert.ok(Math.max(...pauses) < 100, String(pauses));
     assert.equal(refusals(agent), 0);
+    return shown(`${opens} opens, ${detected()} detections`);
   });
 });
 

@@ -6,6 +6,7 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -19,6 +20,7 @@ import { after, before, describe, test } from 'node:test';
 import { bundledRulesPath, loadRules, readRuleFiles } from '../../rules/index.ts';
 import { AgentProcess, type Alert } from './agent-process.ts';
 import { Containers, noContainers } from './containers.ts';
+import { alerted, attempt, missed, shown } from './evasion/attempt.ts';
 import { buildTrigger, TRIGGER } from './trigger.ts';
 
 const SHELL = '/usr/bin/bash';
@@ -247,7 +249,7 @@ describe('Interactive shell in a container', { skip: withoutContainers }, () => 
 describe('Password database read by an untrusted program', () => {
   const RULE = 'Password database read by an untrusted program';
   const cat = (path: string, file = '/etc/shadow') =>
-    fires(RULE, 'Warning', () => run('cat', path), {
+    detected(RULE, 'Warning', () => run('cat', path), {
       'fd.name': file,
       'proc.exepath': '/usr/bin/cat',
       'proc.cmdline': `cat ${path}`,
@@ -255,20 +257,20 @@ describe('Password database read by an untrusted program', () => {
       'user.uid': 0,
     });
 
-  test('by its name', () => cat('/etc/shadow'));
-  test('by a way around its name', async () => {
+  test('by its name', async () => void (await cat('/etc/shadow')));
+  attempt([3, 4], 'passwords are read as /etc/./../etc//shadow, as /proc/self/root/etc/shadow', {}, async () => {
     await cat('/etc/./../etc//shadow');
-    await cat('/proc/self/root/etc/shadow');
+    return alerted(await cat('/proc/self/root/etc/shadow'), 'fd.name', 'proc.cmdline');
   });
 
-  test('through symbolic links to it and to its folder', async () => {
+  attempt(3, 'passwords are read through symbolic links to the file and to its folder', {}, async () => {
     symlinkSync('/etc/shadow', join(folder, 'link'));
     await cat(join(folder, 'link'));
     symlinkSync('/etc', join(folder, 'folder-link'));
-    await cat(join(folder, 'folder-link/shadow'));
+    return alerted(await cat(join(folder, 'folder-link/shadow')), 'fd.name', 'proc.cmdline');
   });
 
-  test('under a bind mount of it and of its folder', async (t) => {
+  attempt(5, 'passwords are read under a bind mount of the file and of its folder', {}, async (t) => {
     const file = join(folder, 'bound');
     writeFileSync(file, '');
     execFileSync('mount', ['--bind', '/etc/shadow', file]);
@@ -278,7 +280,7 @@ describe('Password database read by an untrusted program', () => {
     mkdirSync(etc);
     execFileSync('mount', ['--bind', '/etc', etc]);
     t.after(() => execFileSync('umount', [etc]));
-    await cat(join(etc, 'shadow'));
+    return alerted(await cat(join(etc, 'shadow')), 'fd.name', 'proc.cmdline');
   });
 
   test('of a descriptor that was opened by path only: both opens are told', async () => {
@@ -292,40 +294,49 @@ describe('Password database read by an untrusted program', () => {
     );
   });
 
-  test('a hard link is told when it is made: afterwards it is a file like another', async () => {
+  attempt(5, 'a hard link to the passwords is made', {}, async () => {
     const hard = join(folder, 'hard');
-    await fires(RULE, 'Warning', () => run('ln', '/etc/shadow', hard), {
-      'fs.path.source': '/etc/shadow',
-      'fs.path.target': hard,
-      'proc.exepath': '/usr/bin/ln',
-    });
-    await quiet(() => run('cat', hard));
-    rmSync(hard);
+    const act = away(hard, () => run('ln', '/etc/shadow', hard));
+    const expected = { 'fs.path.source': '/etc/shadow', 'fs.path.target': hard, 'proc.exepath': '/usr/bin/ln' };
+    return alerted(await detected(RULE, 'Warning', act, expected), 'fs.path.source', 'fs.path.target');
   });
 
-  test('by a program that took the name of a trusted one', async () => {
+  attempt(5, 'passwords are read by a hard link that is there', { expect: 'not detected' }, async () => {
+    const hard = join(folder, 'hard');
+    linkSync('/etc/shadow', hard);
+    await agent.caused(() => {});
+    const alerts = await agent.caused(away(hard, () => run('cat', hard)));
+    return alerts.length > 0 ? alerted(alerts[0]!, 'fd.name') : missed('no detection: it is a file like another');
+  });
+
+  attempt(6, 'passwords are read by a program that took the name of a trusted one', {}, async () => {
     const fake = join(folder, 'su');
     copyFileSync(TRIGGER, fake);
-    await fires(RULE, 'Warning', () => run(fake, 'open', '/etc/shadow', '0', '0'), {
-      'proc.name': 'su',
-      'proc.exepath': fake,
-    });
+    const act = () => run(fake, 'open', '/etc/shadow', '0', '0');
+    const alert = await detected(RULE, 'Warning', act, { 'proc.name': 'su', 'proc.exepath': fake });
+    return alerted(alert, 'proc.name', 'proc.exepath');
   });
 
-  test('inside a container; a trusted path counts there only if it is of the image', {
-    skip: withoutContainers,
-  }, async () => {
-    const fields = { 'fd.name': '/etc/shadow', 'proc.exepath': '/bin/busybox' };
-    await fires(RULE, 'Warning', () => containers.run(['cat', '/etc/shadow']), fields);
-    await quiet(() => containers.run(['/usr/bin/sudo', 'open', '/etc/shadow', '0', '0']));
-    const replaced = ['sh', '-c', 'cp /bin/trigger /usr/bin/chage; exec /usr/bin/chage open /etc/shadow 0 0'];
-    const alerts = await agent.caused(() => containers.run(replaced));
-    assert.deepEqual(
-      alerts.map(({ rule }) => rule),
-      ['Write below a binary folder', RULE],
-    );
-    assert.equal(alerts[1]!.output_fields['proc.exepath'], '/usr/bin/chage');
-  });
+  attempt(
+    [6, 28],
+    'passwords of a container are read by a program at a trusted path that is not of the image',
+    {
+      skip: withoutContainers,
+    },
+    async () => {
+      const fields = { 'fd.name': '/etc/shadow', 'proc.exepath': '/bin/busybox' };
+      await fires(RULE, 'Warning', () => containers.run(['cat', '/etc/shadow']), fields);
+      await quiet(() => containers.run(['/usr/bin/sudo', 'open', '/etc/shadow', '0', '0']));
+      const replaced = ['sh', '-c', 'cp /bin/trigger /usr/bin/chage; exec /usr/bin/chage open /etc/shadow 0 0'];
+      const alerts = await agent.caused(() => containers.run(replaced));
+      assert.deepEqual(
+        alerts.map(({ rule }) => rule),
+        ['Write below a binary folder', RULE],
+      );
+      assert.equal(alerts[1]!.output_fields['proc.exepath'], '/usr/bin/chage');
+      return alerted(alerts[1]!, 'fd.name', 'proc.exepath');
+    },
+  );
 
   test('not other files, not in vain, not by login programs', async () => {
     await quiet(() => run('cat', '/etc/passwd', '/etc/group'));
@@ -551,22 +562,21 @@ describe('Setuid and setgid', () => {
 describe('Execution from memory', () => {
   const RULE = 'Execution from memory';
 
-  test('a memory file', () =>
-    fires(RULE, 'Critical', () => run(TRIGGER, 'memfd-exec', '/bin/true'), {
+  attempt(24, 'a program in memory (memfd) is executed', {}, async () => {
+    const alert = await detected(RULE, 'Critical', () => run(TRIGGER, 'memfd-exec', '/bin/true'), {
       'proc.exepath': 'memfd:copy',
       'proc.pname': 'node-MainThread',
       'container.id': 'host',
-    }));
-  test('shared memory', async () => {
+    });
+    return alerted(alert, 'proc.exepath');
+  });
+  attempt(24, 'a program in /dev/shm is executed', {}, async () => {
     const path = `/dev/shm/${token}`;
     copyFileSync('/bin/true', path);
     chmodSync(path, 0o755);
-    await fires(
-      RULE,
-      'Critical',
-      away(path, () => run(path)),
-      { 'proc.exepath': path },
-    );
+    const act = away(path, () => run(path));
+    await detected(RULE, 'Critical', act, { 'proc.exepath': path });
+    return shown(`*${RULE}* \`proc.exepath=/dev/shm/…\``);
   });
   test('in a container', { skip: withoutContainers }, async () => {
     const act = () =>
@@ -584,11 +594,11 @@ describe('Execution from memory', () => {
       ],
     );
   });
-  test('a mount that hides the path', () =>
-    fires(RULE, 'Critical', () => run(TRIGGER, 'detached-exec', '/bin/true'), {
-      'proc.exepath': 'detached:/usr/bin/true',
-      'proc.name': 'true',
-    }));
+  attempt([5, 24], 'a program in a detached mount (open_tree, fsmount) is executed', {}, async () => {
+    const expected = { 'proc.exepath': 'detached:/usr/bin/true', 'proc.name': 'true' };
+    const act = () => run(TRIGGER, 'detached-exec', '/bin/true');
+    return alerted(await detected(RULE, 'Critical', act, expected), 'proc.exepath');
+  });
   test('not from a disk', () => quiet(() => run(TRIGGER, 'nothing')));
 });
 
@@ -643,12 +653,13 @@ describe('Kernel modules', () => {
 });
 
 describe('ptrace', () => {
-  test('a program that attaches to another', async () => {
+  attempt(36, 'a program attaches to another by ptrace', {}, async () => {
     const alert = await detected('Process taken over by ptrace', 'Warning', () => run(TRIGGER, 'ptrace-attach'), {
       'evt.arg.request': 'PTRACE_ATTACH',
       'proc.exepath': TRIGGER,
     });
     assert.ok(Number(alert.output_fields['evt.arg.pid']) > 0);
+    return alerted(alert, 'evt.arg.request', 'proc.exepath');
   });
 
   test('a debugger of the system', { skip: missing('/usr/bin/strace') }, async () => {
@@ -676,8 +687,8 @@ describe('ptrace', () => {
 describe('Namespace left or entered', () => {
   const RULE = 'Namespace left or entered';
 
-  test('in a container', { skip: withoutContainers }, async () => {
-    await fires(RULE, 'Warning', () => containers.run(['trigger', 'unshare', '0x10000000']), {
+  attempt(35, 'a process in a container enters or makes a namespace', { skip: withoutContainers }, async () => {
+    const alert = await detected(RULE, 'Warning', () => containers.run(['trigger', 'unshare', '0x10000000']), {
       'evt.type': 'unshare',
       'evt.arg.flags': 'CLONE_NEWUSER',
       'proc.exepath': '/bin/trigger',
@@ -689,6 +700,7 @@ describe('Namespace left or entered', () => {
       { 'evt.type': 'setns' },
     );
     await quiet(() => containers.run(['trigger', 'unshare', '0x400']));
+    return alerted(alert, 'evt.type', 'evt.arg.flags');
   });
 
   test('those of the first process of the machine', async () => {

@@ -24,9 +24,6 @@ const USED_BY_FALCO = `
   .trim()
   .split(/\s+/);
 
-/** A rule set must not make the agent ask name servers: docs/falco-compatibility.md. */
-const NOT_COLLECTED = ['fd.cip.name', 'fd.lip.name', 'fd.rip.name', 'fd.sip.name'];
-
 /** Collected, and not to be had of the engines that tests can run. */
 const NOT_TRIED: Readonly<Record<string, string>> = {
   'container.ip': 'the engines of the tests make no networks; test/containers/table.test.ts has made-up answers',
@@ -72,11 +69,11 @@ describe('what is collected is looked at on a real kernel', () => {
     assert.deepEqual([...COLLECTED_EVENT_TYPES].sort(), [...new Set(types)].sort());
   });
 
-  it('every field that Falco’s rules use is collected, but for names of hosts', () => {
+  it('every field that Falco’s rules use is collected', () => {
     assert.equal(USED_BY_FALCO.length, 77);
     assert.deepEqual(
       USED_BY_FALCO.filter((name) => !collected.includes(name)),
-      NOT_COLLECTED,
+      [],
     );
   });
 

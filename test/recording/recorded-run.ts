@@ -5,6 +5,7 @@ import { nowNanos } from '../../collector/detection/time.ts';
 import { uuidv7 } from '../../collector/detection/uuid.ts';
 import { Detector } from '../../collector/engine/detector.ts';
 import type { ContainerRequest } from '../../collector/event/container-table.ts';
+import { DomainNames } from '../../collector/event/domain-names.ts';
 import { Recorder } from '../../collector/recording/recorder.ts';
 import { KernelSource } from '../../collector/sources/kernel/source.ts';
 import { allOf, COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
@@ -37,6 +38,7 @@ export class RecordedRun {
   /** Containers that an engine would be asked about. */
   readonly wanted: ContainerRequest[] = [];
   readonly #recorder: Recorder;
+  readonly #domainNames = new DomainNames();
   readonly #detector: Detector;
   readonly #wanted: readonly string[];
 
@@ -56,7 +58,7 @@ export class RecordedRun {
     this.source = new KernelSource({ ringPreset, cpusPerRing: 1, tap: this.#recorder, onContainerWanted, ...facts });
     const { table, clock, users, groups, containers } = this.source;
     this.#detector = new Detector({
-      context: { table, clock, users, groups, hostname: hostname() },
+      context: { table, clock, users, groups, hostname: hostname(), domainNames: this.#domainNames },
       containers,
       rules,
       matching,
@@ -98,6 +100,12 @@ export class RecordedRun {
   hear(news: ContainerNews): void {
     this.#recorder.news(news);
     this.#detector.hear(news);
+  }
+
+  /** What the names in the rules stand for, from now on. */
+  tellDomainNames(addresses: Readonly<Record<string, readonly string[]>>): void {
+    this.#recorder.domainNames(addresses);
+    this.#domainNames.tell(addresses);
   }
 
   /** @returns how many events were lost */

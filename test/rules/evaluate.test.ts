@@ -139,6 +139,21 @@ const TABLE: Record<string, { field: string; rows: Row[] }> = {
       ['fd.ip exists', ['1.1.1.1', '2.2.2.2'], true],
     ],
   },
+  'names of an address': {
+    field: 'fd.sip.name',
+    rows: [
+      ['fd.sip.name = a.test', ['a.test', 'b.test'], true],
+      ['fd.sip.name == b.test', ['a.test', 'b.test'], true],
+      ['fd.sip.name in (c.test, b.test)', ['a.test', 'b.test'], true],
+      ['fd.sip.name = c.test', ['a.test', 'b.test'], false],
+      ['fd.sip.name != c.test', ['a.test', 'b.test'], true],
+      ['fd.sip.name != b.test', ['a.test', 'b.test'], false],
+      // an address that no rule has a name for
+      ['fd.sip.name = a.test', [''], false],
+      ['fd.sip.name != a.test', [''], true],
+      ['fd.sip.name exists', [''], true],
+    ],
+  },
   'two-sided network': {
     field: 'fd.net',
     rows: [

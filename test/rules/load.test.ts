@@ -103,6 +103,18 @@ const MISTAKES: [string, string, string[]][] = [
     ],
   ],
   [
+    'a part of a domain name, and what is no such name',
+    ruleFile('evt.type = open and fd.sip.name contains evil and fd.cip.name in ("a b", a.test)'),
+    [
+      `rules.yaml:4:37: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': operator 'contains' is not supported for domain name of 'fd.sip.name': names are resolved before events come, whole; expected one of exists = == != in intersects
+        evt.type = open and fd.sip.name contains evil and fd.cip.name in ("a b", a.test)
+                                        ^^^^^^^^`,
+      `rules.yaml:4:71: error LOAD_ERR_COMPILE_CONDITION: rule 'Example': 'a b' is not a valid value for 'fd.cip.name'; expected a domain name
+        evt.type = open and fd.sip.name contains evil and fd.cip.name in ("a b", a.test)
+                                                                          ^^^^^`,
+    ],
+  ],
+  [
     'values of the wrong type, all of them',
     ruleFile('evt.type = open and fd.snet in (10.0.0.0/8, 10.0.0.1) and evt.rawres = x and evt.is_open_read = yes'),
     [

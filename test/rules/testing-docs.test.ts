@@ -16,10 +16,11 @@ function load(...texts: string[]): LoadResult {
 }
 
 describe('docs/rules.md', () => {
-  const [rules = '', tuning = '', several = '', cases = ''] = shown('docs/rules.md');
+  const [rules = '', tuning = '', names = '', several = '', cases = ''] = shown('docs/rules.md');
 
   it('shows rules without a mistake, and how to tune them', () => {
     assert.deepEqual(load(rules).problems.map(formatProblem), []);
+    assert.deepEqual(load(names).problems.map(formatProblem), []);
     assert.deepEqual(load(several).problems.map(formatProblem), []);
     const tuned = load(rules, tuning);
     assert.deepEqual(tuned.problems.map(formatProblem), []);

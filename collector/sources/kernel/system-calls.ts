@@ -49,7 +49,7 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   setxattrat: { family: 'path', x64: 463, arm64: 463, i386: 463 },
   name_to_handle_at: { family: 'path', x64: 303, arm64: 264, i386: 341 },
   mount: { family: 'path', x64: 165, arm64: 40, i386: 21 },
-  umount2: { family: 'path', x64: 166, arm64: 39, i386: 52 },
+  umount2: { family: 'path', x64: 166, arm64: 39, i386: [52, 22] },
   open_tree: { family: 'path', x64: 428, arm64: 428, i386: 428 },
   move_mount: { family: 'path', x64: 429, arm64: 429, i386: 429 },
   mount_setattr: { family: 'path', x64: 442, arm64: 442, i386: 442 },

@@ -106,17 +106,23 @@ static char *start_flipping(const char *one, const char *other, pthread_t *threa
 /* The page of the path appears only when this thread says what stands on it, and is written over as soon as the call has read it. */
 static int fault_fd;
 static char *fault_page;
-static const char *fault_first;
+static const char *fault_texts[2], *fault_decoy;
 
-static void *serve_fault(void *unused)
+/* Of two pages the kernel asks for one after the other, in an order of its own: the one that it has read says something else by the time that it has the second. */
+static void *serve_faults(void *unused)
 {
+	char *copy = low_memory(4096), *read_before = NULL;
 	struct uffd_msg message;
-	char *copy = low_memory(4096);
-	struct uffdio_copy give = { .dst = (unsigned long)fault_page, .src = (unsigned long)copy, .len = 4096 };
 
-	strcpy(copy, fault_first);
-	if (read(fault_fd, &message, sizeof(message)) == sizeof(message))
+	while (read(fault_fd, &message, sizeof(message)) == sizeof(message)) {
+		char *page = (char *)(message.arg.pagefault.address & ~4095UL);
+		struct uffdio_copy give = { .dst = (unsigned long)page, .src = (unsigned long)copy, .len = 4096 };
+
+		strcpy(copy, fault_texts[page != fault_page]);
+		if (read_before) strcpy(read_before, fault_decoy);
+		read_before = page;
 		ioctl(fault_fd, UFFDIO_COPY, &give);
+	}
 	return unused;
 }
 
@@ -126,13 +132,13 @@ static char *faulting_path(const char *text, pthread_t *thread)
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
 	fault_fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	fault_page = low_memory(4096);
-	fault_first = text;
+	fault_page = low_memory(8192);
+	fault_texts[0] = text;
 	range.range.start = (unsigned long)fault_page;
-	range.range.len = 4096;
+	range.range.len = 8192;
 	if (fault_fd < 0 || ioctl(fault_fd, UFFDIO_API, &api) || ioctl(fault_fd, UFFDIO_REGISTER, &range))
 		return NULL;
-	pthread_create(thread, NULL, serve_fault, NULL);
+	pthread_create(thread, NULL, serve_faults, NULL);
 	return fault_page;
 }
 
@@ -198,14 +204,11 @@ static long files(const char *way, char **argv)
 		strcpy(path, argv[1]);
 		return fd;
 	}
-	if (IS("unlink-faulting")) {
-		char *path = faulting_path(argv[0], &thread);
-		long result;
-
-		if (!path) return -1;
-		result = unlink(path);
-		strcpy(path, argv[1]);
-		return result;
+	if (IS("rename-faulting")) {
+		/* rename-faulting FROM TO DECOY */
+		fault_texts[1] = argv[1];
+		fault_decoy = argv[2];
+		return faulting_path(argv[0], &thread) ? rename(fault_page, fault_page + 4096) : -1;
 	}
 	if (IS("mkdir")) return mkdir(argv[0], 0700);
 	if (IS("unlink-int80")) return int80(10, (long)strcpy(low_memory(4096), argv[0]), 0, 0, 0);

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, type TestContext, test } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import type { DropReason, EventClass, Refusals } from '../../../collector/telemetry/collector-stats.ts';
 import { HostCgroup } from '../../containers/host-cgroup.ts';
 import { AgentProcess } from '../agent-process.ts';
 import { Capture } from '../capture.ts';
 import { Containers, noContainers } from '../containers.ts';
 import { buildTrigger, TRIGGER } from '../trigger.ts';
+import { attempt, shown } from './attempt.ts';
 import { buildEvade, EVADE } from './evade.ts';
 
 /**
@@ -90,41 +91,49 @@ function refusedIn({ source }: Capture, path: string): Refusals['counts'] | unde
 
 for (const { what, ofClass, types, enough, cpusPerRing } of FLOODS) {
   const where = cpusPerRing === 0 ? ' in a ring that all processors share' : '';
-  test(`a flood of ${what}${where} does not cost an event of another cgroup, and each of its own is counted`, async (t) => {
-    const capture = await Capture.start({ ringPreset: RING_PRESET, cpusPerRing });
-    t.after(() => capture.close());
-    capture.drain();
-    const act = witness(t, file);
-    const end = await flood(t, flooding.start([EVADE, 'flood', what, String(enough), file]));
-    await act();
-    const made = await end();
+  attempt(
+    11,
+    `a flood of ${what}${where} does not cost an event of another cgroup, and each of its own is counted`,
+    {},
+    async (t) => {
+      const capture = await Capture.start({ ringPreset: RING_PRESET, cpusPerRing });
+      t.after(() => capture.close());
+      capture.drain();
+      const act = witness(t, file);
+      const end = await flood(t, flooding.start([EVADE, 'flood', what, String(enough), file]));
+      await act();
+      const made = await end();
 
-    let delivered = 0;
-    const seen = new Map(Array.from({ length: TRIGGERS }, (_, index) => [`open ${file} 0 ${index}`, [] as string[]]));
-    const isFloods = new Set<string>(types);
-    capture.watch((event) => {
-      seen.get(event.process.image.args)?.push(event.typeName);
-      if (event.process.image.cgroup === flooding.name && isFloods.has(event.typeName)) delivered++;
-    });
-    capture.drain();
+      let delivered = 0;
+      const seen = new Map(Array.from({ length: TRIGGERS }, (_, index) => [`open ${file} 0 ${index}`, [] as string[]]));
+      const isFloods = new Set<string>(types);
+      capture.watch((event) => {
+        seen.get(event.process.image.args)?.push(event.typeName);
+        if (event.process.image.cgroup === flooding.name && isFloods.has(event.typeName)) delivered++;
+      });
+      capture.drain();
 
-    const refused = refusedIn(capture, flooding.name)?.[ofClass] ?? 0;
-    t.diagnostic(`made ${made}, delivered ${delivered}, refused ${refused}`);
-    assert.ok(refused > 0, 'rings were full');
-    for (const [args, events] of seen) assert.deepEqual([args, ...events], [args, 'execve', 'open', 'procexit']);
-    assert.equal(refusedIn(capture, quiet.name), undefined);
-    assert.equal(lost(capture, 'ring_full', 'process'), 0);
-    const otherwise = lost(capture, 'ring_full', ofClass) + lost(capture, 'scratch_busy', ofClass);
-    const events = made * types.filter((type) => type !== 'openat').length;
-    const missing = events - delivered - refused;
-    assert.ok(
-      missing <= otherwise && missing >= -OWN,
-      `${missing} of ${events} unaccounted for, ${otherwise} lost otherwise`,
-    );
-  });
+      const refused = refusedIn(capture, flooding.name)?.[ofClass] ?? 0;
+      t.diagnostic(`made ${made}, delivered ${delivered}, refused ${refused}`);
+      assert.ok(refused > 0, 'rings were full');
+      for (const [args, events] of seen) assert.deepEqual([args, ...events], [args, 'execve', 'open', 'procexit']);
+      assert.equal(refusedIn(capture, quiet.name), undefined);
+      assert.equal(lost(capture, 'ring_full', 'process'), 0);
+      const otherwise = lost(capture, 'ring_full', ofClass) + lost(capture, 'scratch_busy', ofClass);
+      const events = made * types.filter((type) => type !== 'openat').length;
+      const missing = events - delivered - refused;
+      assert.ok(
+        missing <= otherwise && missing >= -OWN,
+        `${missing} of ${events} unaccounted for, ${otherwise} lost otherwise`,
+      );
+      return shown(
+        `all ${seen.size} events of the other cgroup; ${refused} of the flood’s ${events} refused and counted`,
+      );
+    },
+  );
 }
 
-test('a flood of forks does not hide an execution of the same cgroup', async (t) => {
+attempt(11, 'a flood of forks does not hide an execution of the same cgroup', {}, async (t) => {
   const capture = await Capture.start({ ringPreset: RING_PRESET });
   t.after(() => capture.close());
   capture.drain();
@@ -142,46 +151,53 @@ test('a flood of forks does not hide an execution of the same cgroup', async (t)
     executed,
     Array.from({ length: TRIGGERS }, (_, index) => `open ${file} 0 ${index}`),
   );
+  return shown(`all ${executed.length} \`execve\``);
 });
 
-test('while a container floods and the agent stands still, all that is done elsewhere is detected, and the container is told of', {
-  skip: noContainers(),
-}, async (t) => {
-  const containers = new Containers();
-  t.after(() => containers.close());
-  containers.add(EVADE, '/bin/evade');
-  const agent = await AgentProcess.start({ receiver: { ring_preset: RING_PRESET } });
-  t.after(() => agent.close());
-  const id = containers.start();
-  const act = witness(t, '/etc/shadow');
+attempt(
+  11,
+  'while a container floods and the agent stands still, all that is done elsewhere is detected, and the container is told of',
+  {
+    skip: noContainers(),
+  },
+  async (t) => {
+    const containers = new Containers();
+    t.after(() => containers.close());
+    containers.add(EVADE, '/bin/evade');
+    const agent = await AgentProcess.start({ receiver: { ring_preset: RING_PRESET } });
+    t.after(() => agent.close());
+    const id = containers.start();
+    const act = witness(t, '/etc/shadow');
 
-  agent.child.kill('SIGSTOP');
-  const end = await flood(t, containers.execute(id, ['evade', 'flood', 'open', '60000', '/etc/passwd']));
-  await act();
-  agent.child.kill('SIGCONT');
-  // others on this machine may flood too
-  const told = (state: string) =>
-    agent.detection(
-      ({ rule, output_fields: fields }) =>
-        rule === FLOOD && fields['container.full_id'] === id && fields['shikra.flood.state'] === state,
-      LIMIT_MILLIS,
+    agent.child.kill('SIGSTOP');
+    const end = await flood(t, containers.execute(id, ['evade', 'flood', 'open', '60000', '/etc/passwd']));
+    await act();
+    agent.child.kill('SIGCONT');
+    // others on this machine may flood too
+    const told = (state: string) =>
+      agent.detection(
+        ({ rule, output_fields: fields }) =>
+          rule === FLOOD && fields['container.full_id'] === id && fields['shikra.flood.state'] === state,
+        LIMIT_MILLIS,
+      );
+    const begun = await told('begun');
+    await end();
+    const over = await told('over');
+
+    assert.match(begun.output, new RegExp(`^Container ${id.slice(0, 12)} floods: .* refused: \\d+ \\(file \\d+\\)$`));
+    assert.equal(begun.priority, 'Warning');
+    assert.equal(over.priority, 'Notice');
+    const found = agent.detections
+      .filter(({ rule, output_fields: fields }) => rule === READ && fields['proc.exepath'] === TRIGGER)
+      .map(({ output_fields: fields }) => fields['proc.cmdline']);
+    assert.deepEqual(
+      found,
+      Array.from({ length: TRIGGERS }, (_, index) => `trigger open /etc/shadow 0 ${index}`),
     );
-  const begun = await told('begun');
-  await end();
-  const over = await told('over');
-
-  assert.match(begun.output, new RegExp(`^Container ${id.slice(0, 12)} floods: .* refused: \\d+ \\(file \\d+\\)$`));
-  assert.equal(begun.priority, 'Warning');
-  assert.equal(over.priority, 'Notice');
-  const found = agent.detections
-    .filter(({ rule, output_fields: fields }) => rule === READ && fields['proc.exepath'] === TRIGGER)
-    .map(({ output_fields: fields }) => fields['proc.cmdline']);
-  assert.deepEqual(
-    found,
-    Array.from({ length: TRIGGERS }, (_, index) => `trigger open /etc/shadow 0 ${index}`),
-  );
-  const metrics = await agent.metrics();
-  const refused = metrics.get('shikra_events_dropped_total{reason="cgroup_over_share",class="file"}');
-  assert.ok(Number(over.output_fields['shikra.flood.refused']) <= refused!, 'all are counted');
-  assert.equal(metrics.get('shikra_events_dropped_total{reason="ring_full",class="process"}'), 0);
-});
+    const metrics = await agent.metrics();
+    const refused = metrics.get('shikra_events_dropped_total{reason="cgroup_over_share",class="file"}');
+    assert.ok(Number(over.output_fields['shikra.flood.refused']) <= refused!, 'all are counted');
+    assert.equal(metrics.get('shikra_events_dropped_total{reason="ring_full",class="process"}'), 0);
+    return shown(`${found.length} times *${READ}*, *${FLOOD}* of the container`);
+  },
+);

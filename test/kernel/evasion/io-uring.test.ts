@@ -7,6 +7,7 @@ import { wantsOperations } from '../../../collector/sources/kernel/canary-calls.
 import { unreadableFields } from '../../../collector/sources/kernel/fields/gaps.ts';
 import { allOf, COLLECTED_EVENT_TYPES, interestsFor } from '../../../collector/sources/kernel/system-calls.ts';
 import { Capture, type Fields } from '../capture.ts';
+import { attempt, shown, told } from './attempt.ts';
 import * as evaded from './evade.ts';
 import { buildEvade, EVADE } from './evade.ts';
 
@@ -37,13 +38,14 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-const isOff = readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8').trim() !== '0';
+const skip =
+  readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8').trim() === '0' ? false : 'io_uring is switched off here';
 
-describe('what is submitted through io_uring is told as the call that it stands for', { skip: isOff }, () => {
+describe('what is submitted through io_uring is told as the call that it stands for', { skip: skip !== false }, () => {
   const OPEN = ['fd.name', 'fd.nameraw', 'fd.num', 'fd.type', 'fd.ino', 'evt.arg.flags', 'evt.arg.mode', 'evt.res'];
   const CALLER = ['evt.rawres', 'proc.exepath', 'proc.name', 'user.uid', 'container.id', 'shikra.evt.abi'];
 
-  test('an open tells the file that was opened, by whom, and that it came through a ring', () => {
+  attempt(9, 'an open tells the file that was opened, by whom, and that it came through a ring', { skip }, () => {
     const link = join(folder, 'link');
     const found = event(capture, 'openat', ['uring', 'openat', link], [...OPEN, ...CALLER, 'proc.pid']);
     assert.deepEqual(found.fields, {
@@ -64,6 +66,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
       'proc.pid': found.callerPid,
     });
     assert.deepEqual(found.spellings, [join(folder, 'file'), link]);
+    return told(found, 'fd.name', 'fd.nameraw', 'shikra.evt.abi');
   });
 
   test('an open by openat2 is one', () => {
@@ -79,31 +82,33 @@ describe('what is submitted through io_uring is told as the call that it stands 
   });
 
   for (const way of ['uring-sqpoll', 'uring-worker']) {
-    test(`an operation that a thread of the kernel does (${way}) is its owner's`, () => {
+    attempt(9, `an operation that a thread of the kernel does (${way}) is its owner's`, { skip }, () => {
       const path = join(folder, 'file');
       const found = event(capture, 'openat', [way, 'openat', path], ['fd.name', 'proc.exepath', 'proc.pid']);
       assert.deepEqual(found.fields, { 'fd.name': path, 'proc.exepath': EVADE, 'proc.pid': found.callerPid });
+      return told(found, 'fd.name', 'proc.exepath');
     });
   }
 
-  test('one whose success nobody is told of is told when it is submitted, and the result is marked', () => {
-    const path = join(folder, 'file');
-    let marked: readonly string[] | undefined;
-    capture.watch((view) => {
-      if (view.typeName === 'openat' && view.path === path) marked = unreadableFields(view);
-    });
-    const { fields } = event(
-      capture,
-      'openat',
-      ['uring-skip-success', 'openat', path],
-      ['fd.name', 'fd.type', 'evt.res'],
-    );
-    capture.watch(undefined);
-    assert.deepEqual(fields, { 'fd.name': path, 'fd.type': 'file', 'evt.res': 'SUCCESS' });
-    assert.deepEqual(marked, ['evt.res', 'fd.name']);
-  });
+  attempt(
+    9,
+    'one whose success nobody is told of is told when it is submitted, and the result is marked',
+    { skip },
+    () => {
+      const path = join(folder, 'file');
+      let marked: readonly string[] | undefined;
+      capture.watch((view) => {
+        if (view.typeName === 'openat' && view.path === path) marked = unreadableFields(view);
+      });
+      const found = event(capture, 'openat', ['uring-skip-success', 'openat', path], ['fd.name', 'fd.type', 'evt.res']);
+      capture.watch(undefined);
+      assert.deepEqual(found.fields, { 'fd.name': path, 'fd.type': 'file', 'evt.res': 'SUCCESS' });
+      assert.deepEqual(marked, ['evt.res', 'fd.name']);
+      return shown(`${told(found, 'fd.name').evidence}, \`evt.unreadable=evt.res, fd.name\``);
+    },
+  );
 
-  test('an open into a place of the ring that has no descriptor tells the file that was opened', () => {
+  attempt(9, 'an open into a place of the ring that has no descriptor tells the file that was opened', { skip }, () => {
     const link = join(folder, 'link');
     const names = ['fd.name', 'fd.nameraw', 'fd.type', 'fd.ino', 'evt.res'];
     const found = event(capture, 'openat', ['uring', 'openat-direct', link], names);
@@ -115,6 +120,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
       'evt.res': 'SUCCESS',
     });
     assert.equal(found.unreadable, 0);
+    return told(found, 'fd.name', 'fd.nameraw');
   });
 
   const PATHS: readonly [type: string, args: string[], expected: Fields][] = [
@@ -125,17 +131,13 @@ describe('what is submitted through io_uring is told as the call that it stands 
     ['unlinkat', ['renamed'], { 'fs.path.name': 'renamed', 'evt.arg.flags': '0' }],
   ];
   for (const [type, args, expected] of PATHS) {
-    test(`${type} tells its paths and its result`, () => {
+    attempt(9, `${type} in a ring tells its paths and its result`, { skip }, () => {
       const at = (value: unknown) => (args.includes(String(value)) ? join(folder, String(value)) : value);
       const wanted = Object.fromEntries(Object.entries(expected).map(([name, value]) => [name, at(value)]));
       const full = { ...wanted, 'evt.res': 'SUCCESS', 'shikra.evt.abi': 'io_uring' };
-      const { fields } = event(
-        capture,
-        type,
-        ['uring', type, ...args.map((arg) => join(folder, arg))],
-        Object.keys(full),
-      );
-      assert.deepEqual(fields, full);
+      const found = event(capture, type, ['uring', type, ...args.map((arg) => join(folder, arg))], Object.keys(full));
+      assert.deepEqual(found.fields, full);
+      return told(found, Object.keys(expected)[0]!);
     });
   }
 
@@ -195,12 +197,12 @@ describe('what is submitted through io_uring is told as the call that it stands 
     });
   });
 
-  test('a socket that is made and connected there is told with its addresses', () => {
+  attempt(9, 'a socket that is made and connected in a ring is told with its addresses', { skip }, () => {
     const made = event(capture, 'socket', ['uring', 'socket', ''], ['evt.arg.domain', 'fd.num', 'evt.res']);
     assert.deepEqual(made.fields, { 'evt.arg.domain': 'AF_INET', 'fd.num': made.result, 'evt.res': 'SUCCESS' });
     const names = ['fd.sip', 'fd.sport', 'fd.l4proto', 'fd.type', 'fd.num', 'evt.res'];
-    const { fields } = event(capture, 'connect', ['uring', 'connect', '1'], names);
-    assert.deepEqual(fields, {
+    const found = event(capture, 'connect', ['uring', 'connect', '1'], names);
+    assert.deepEqual(found.fields, {
       'fd.sip': '127.0.0.1',
       'fd.sport': 1,
       'fd.l4proto': 'tcp',
@@ -208,6 +210,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
       'fd.num': 4,
       'evt.res': 'ECONNREFUSED',
     });
+    return told(found, 'fd.sip', 'fd.sport');
   });
 
   for (const [operation, type] of [
@@ -216,7 +219,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
     ['sendto-zc', 'sendto'],
     ['sendmsg-zc', 'sendmsg'],
   ] as const) {
-    test(`a datagram that is sent there (${operation}) is told with its receiver`, () => {
+    attempt(9, `a datagram that is sent in a ring (${operation}) is told with its receiver`, { skip }, () => {
       const names = [
         'fd.sip',
         'fd.sport',
@@ -226,7 +229,8 @@ describe('what is submitted through io_uring is told as the call that it stands 
         'evt.rawres',
         'shikra.evt.abi',
       ];
-      assert.deepEqual(event(capture, type, ['uring', operation, '9'], names).fields, {
+      const found = event(capture, type, ['uring', operation, '9'], names);
+      assert.deepEqual(found.fields, {
         'fd.sip': '127.0.0.1',
         'fd.sport': 9,
         'fd.l4proto': 'udp',
@@ -235,19 +239,21 @@ describe('what is submitted through io_uring is told as the call that it stands 
         'evt.rawres': 7,
         'shikra.evt.abi': 'io_uring',
       });
+      return told(found, 'fd.sip', 'fd.sport');
     });
   }
 
-  test('a connection that is accepted there is told with both sides', () => {
+  attempt(9, 'a connection that is accepted in a ring is told with both sides', { skip }, () => {
     const names = ['fd.cip', 'fd.sip', 'fd.is_server', 'fd.connected', 'fd.num'];
-    const { fields, result } = event(capture, 'accept4', ['uring', 'accept4', ''], names);
-    assert.deepEqual(fields, {
+    const found = event(capture, 'accept4', ['uring', 'accept4', ''], names);
+    assert.deepEqual(found.fields, {
       'fd.cip': '127.0.0.1',
       'fd.sip': '127.0.0.1',
       'fd.is_server': true,
       'fd.connected': true,
-      'fd.num': result,
+      'fd.num': found.result,
     });
+    return told(found, 'fd.cip', 'fd.sip');
   });
 
   test('every connection is told that one operation accepts', () => {
@@ -308,7 +314,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
     });
   }
 
-  test('an operation whose end finds no room in the ring of answers is told all the same', () => {
+  attempt(9, 'an operation whose end finds no room in the ring of answers is told all the same', { skip }, () => {
     // The kernel tells of such an end in another place: whoever let the answers pile up first was not seen.
     const link = join(folder, 'link');
     const names = ['fd.name', 'fd.nameraw', 'fd.num', 'fd.type', 'evt.res'];
@@ -321,6 +327,7 @@ describe('what is submitted through io_uring is told as the call that it stands 
       'fd.type': 'file',
       'evt.res': 'SUCCESS',
     });
+    return told(found, 'fd.name');
   });
 
   test('every call that the probe knows an operation of was made here', () => {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Capture } from '../capture.ts';
+import { Capture, type Fields } from '../capture.ts';
 import { buildTrigger, TRIGGER } from '../trigger.ts';
-import { buildEvade, EVADE, evade, event } from './evade.ts';
+import { attempt, missed, shown, told } from './attempt.ts';
+import { buildEvade, EVADE, event } from './evade.ts';
 
 let capture: Capture;
 let folder: string;
@@ -32,6 +33,10 @@ function executions(act: () => unknown, names: readonly string[]): Readonly<Reco
     .map(({ fields }) => Object.fromEntries(names.map((name) => [name, fields[name]])));
 }
 
+/** An execution of `trigger`, as what was seen. */
+const execution = (fields: Readonly<Record<string, unknown>>, ...names: readonly string[]) =>
+  told({ type: 'execve', fields: fields as Fields }, ...names);
+
 test('flags of a new process are those that the kernel acted on', () => {
   const made = event(capture, 'clone3', ['clone3'], ['evt.arg.flags', 'evt.rawres']);
   assert.deepEqual(made.fields, { 'evt.arg.flags': 'CLONE_FILES|CLONE_PARENT', 'evt.rawres': made.result });
@@ -42,66 +47,78 @@ test('flags of a new process are those that the kernel acted on', () => {
   });
 });
 
-test('a child that another process is given to by CLONE_PARENT has that one as its parent', () => {
-  const { result } = capture.of(() => evade(['clone3']), []);
-  assert.equal(capture.source.table.known(result.result)?.parentPid, process.pid);
+attempt(20, 'a child that another process is given to by CLONE_PARENT has that one as its parent', {}, () => {
+  const found = event(capture, 'clone3', ['clone3'], ['evt.arg.flags']);
+  assert.equal(capture.source.table.known(found.result)?.parentPid, process.pid);
+  return told(found, 'evt.arg.flags');
 });
 
 for (const way of ['exec-by-thread', 'exec-by-orphan-thread', 'fexecve', 'vfork']) {
-  test(`a program that is started by ${way} is told with its process and its file`, () => {
+  attempt(20, `a program that is started by ${way} is told with its process and its file`, {}, () => {
     const names = ['proc.args', 'proc.aname[1]', 'user.uid'];
     const found = executions(() => spawnSync(EVADE, [way, TRIGGER, 'nothing']), names);
     assert.equal(found.length, 1);
     assert.deepEqual([found[0]!['proc.args'], found[0]!['user.uid']], ['nothing', 0]);
+    return execution(found[0]!, 'proc.args');
   });
 }
 
-test('a program whose parent has gone is still told with who started it', () => {
+attempt(20, 'a program whose parent has gone is still told with who started it', {}, () => {
   // the middle one ends before the program starts: what adopts it is not who did it
   const found = executions(
     () => spawnSync('sh', ['-c', `(${TRIGGER} nothing orphan &) ; sleep 0.2`]),
-    ['proc.args', 'proc.aname'],
+    ['proc.args', 'proc.aname', 'proc.pname'],
   );
   assert.equal(found.length, 1);
   assert.ok((found[0]!['proc.aname'] as string[]).slice(0, 2).includes('sh'), String(found[0]!['proc.aname']));
+  return execution(found[0]!, 'proc.args', 'proc.pname');
 });
 
-test('forty forks deep, every ancestor is there', () => {
+attempt(20, 'forty forks deep, every ancestor is there', {}, () => {
   const found = executions(() => spawnSync(EVADE, ['deep', '40', TRIGGER, 'nothing']), ['proc.aname']);
   assert.equal(found.length, 1);
   const names = found[0]!['proc.aname'] as string[];
   assert.equal(names.filter((name) => name === 'evade').length, 40);
+  return shown('`execve` with 40 times `evade` in `proc.aname`');
 });
 
-test('among two thousand short processes the one in question is told', () => {
+attempt([13, 29], 'among two thousand short processes the one in question is told', {}, () => {
   const script = `i=0; while [ $i -lt 2000 ]; do (:); i=$((i+1)); done; exec ${TRIGGER} nothing among-many`;
   const found = executions(() => spawnSync('sh', ['-c', script]), ['proc.args', 'proc.pname']);
   assert.deepEqual(
     found.map((one) => one['proc.args']),
     ['nothing among-many'],
   );
+  return execution(found[0]!, 'proc.args', 'proc.pname');
 });
 
-test('what a program calls itself, and what it writes over its arguments, changes nothing', () => {
-  const names = ['proc.name', 'proc.exepath', 'proc.args', 'fd.name'];
-  const { fields } = event(capture, 'openat', ['renamed', 'argument'], names);
-  assert.deepEqual(fields, {
-    'proc.name': 'evade',
-    'proc.exepath': EVADE,
-    'proc.args': 'renamed argument',
-    'fd.name': '/etc/hostname',
-  });
-});
+attempt(
+  7,
+  'what a program calls itself (PR_SET_NAME), and what it writes over its arguments, changes nothing',
+  {},
+  () => {
+    const names = ['proc.name', 'proc.exepath', 'proc.args', 'fd.name'];
+    const found = event(capture, 'openat', ['renamed', 'argument'], names);
+    assert.deepEqual(found.fields, {
+      'proc.name': 'evade',
+      'proc.exepath': EVADE,
+      'proc.args': 'renamed argument',
+      'fd.name': '/etc/hostname',
+    });
+    return told(found, 'proc.name', 'proc.exepath', 'proc.args');
+  },
+);
 
-test('a program that takes its file away is told by where it was', () => {
+attempt(24, 'a program that takes its file away is told by where it was', {}, () => {
   const copy = join(folder, 'gone');
   copyFileSync(EVADE, copy);
   const { events: all } = capture.of(() => spawnSync(copy, ['unlinked', copy]), ['proc.exepath', 'fd.name']);
   const opened = all.find(({ fields }) => fields['fd.name'] === '/etc/hostname');
   assert.equal(opened?.fields['proc.exepath'], copy);
+  return told(opened!, 'proc.exepath');
 });
 
-test('a program by another name is told by its file: symbolic link, interpreter, dynamic loader', () => {
+attempt([6, 25], 'a program by another name is told by its file: symbolic link, interpreter of a script', {}, () => {
   const link = join(folder, 'systemd-logind');
   symlinkSync(TRIGGER, link);
   const byLink = executions(() => spawnSync(link, ['nothing']), ['proc.name', 'proc.exe', 'proc.args']);
@@ -110,32 +127,75 @@ test('a program by another name is told by its file: symbolic link, interpreter,
   writeFileSync(script, `#!${TRIGGER} nothing\n`, { mode: 0o755 });
   const byScript = executions(() => spawnSync(script, ['x']), ['proc.args']);
   assert.deepEqual(byScript, [{ 'proc.args': `nothing ${script} x` }]);
+  return execution({ ...byLink[0], 'proc.exepath': TRIGGER }, 'proc.name', 'proc.exepath');
 });
 
-test('a program that the dynamic loader is told to start is in its arguments and among the files it opens', (t) => {
-  const loader = execFileSync('sh', ['-c', 'ls /lib64/ld-linux-x86-64.so.2 2>/dev/null || true'], {
-    encoding: 'utf8',
-  }).trim();
-  if (loader === '') return t.skip('no such loader here');
-  const { events: all } = capture.of(
-    () => spawnSync(loader, ['/bin/cat', '/dev/null']),
-    ['proc.args', 'fd.name', 'proc.exepath'],
-  );
-  const { fields } = all.findLast(({ type }) => type === 'execve')!;
-  assert.match(String(fields['proc.exepath']), /ld-linux/);
-  assert.equal(fields['proc.args'], '/bin/cat /dev/null');
-  assert.ok(all.some((one) => one.type === 'openat' && String(one.fields['fd.name']).endsWith('/bin/cat')));
-});
+const LOADER = '/lib64/ld-linux-x86-64.so.2';
+const noLoader = existsSync(LOADER) ? false : 'no such loader here';
 
-test('behind a hundred kilobytes of arguments stands what it is about: the end is told too, and that the middle was cut', () => {
-  const { events: all } = capture.of(() => spawnSync(EVADE, ['long-argv', TRIGGER]), ['proc.exepath', 'proc.args']);
+attempt(
+  25,
+  'a program that the dynamic loader is told to start is in its arguments and among the files it opens',
+  { skip: noLoader },
+  () => {
+    const { events: all } = capture.of(
+      () => spawnSync(LOADER, ['/bin/cat', '/dev/null']),
+      ['proc.args', 'fd.name', 'proc.exepath'],
+    );
+    const started = all.findLast(({ type }) => type === 'execve')!;
+    assert.match(String(started.fields['proc.exepath']), /ld-linux/);
+    assert.equal(started.fields['proc.args'], '/bin/cat /dev/null');
+    assert.ok(all.some((one) => one.type === 'openat' && String(one.fields['fd.name']).endsWith('/bin/cat')));
+    return told(started, 'proc.exepath', 'proc.args');
+  },
+);
+
+attempt(
+  25,
+  'a library that LD_PRELOAD has loaded is among the files that the program opens',
+  { skip: noLoader },
+  () => {
+    const library = join(folder, 'preloaded.so');
+    execFileSync('gcc', ['-shared', '-o', library, '-x', 'c', '/dev/null']);
+    const env = { LD_PRELOAD: library };
+    const { events: all } = capture.of(
+      () => spawnSync('/bin/cat', ['/dev/null'], { env }),
+      ['fd.name', 'proc.exepath'],
+    );
+    const opened = all.find(({ fields }) => fields['fd.name'] === library);
+    assert.ok(opened);
+    return told(opened, 'fd.name', 'proc.exepath');
+  },
+);
+
+attempt(
+  27,
+  'behind a hundred kilobytes of arguments stands what it is about: the end is told too, and that the middle was cut',
+  {},
+  () => {
+    const { events: all } = capture.of(() => spawnSync(EVADE, ['long-argv', TRIGGER]), ['proc.exepath', 'proc.args']);
+    const last = all.findLast(({ type }) => type === 'execve')!;
+    assert.equal(last.fields['proc.exepath'], TRIGGER);
+    assert.deepEqual(last.truncatedFields, ['proc.args']);
+    assert.match(String(last.fields['proc.args']), /^nothing {100,} \.\.\. {100,} the-payload$/);
+    return told(last, 'proc.args');
+  },
+);
+
+attempt(27, 'it stands in the middle of them: that it was cut is told', { expect: 'not detected' }, () => {
+  const args = ['nothing', ...Array<string>(50).fill(' '.repeat(999))];
+  const names = ['proc.exepath', 'proc.args'];
+  const { events: all } = capture.of(() => spawnSync(TRIGGER, [...args, 'the-payload', ...args]), names);
   const last = all.findLast(({ type }) => type === 'execve')!;
   assert.equal(last.fields['proc.exepath'], TRIGGER);
   assert.deepEqual(last.truncatedFields, ['proc.args']);
-  assert.match(String(last.fields['proc.args']), /^nothing {100,} \.\.\. {100,} the-payload$/);
+  const seen = told(last, 'proc.args');
+  return String(last.fields['proc.args']).includes('the-payload')
+    ? seen
+    : missed(`${seen.evidence} with \`evt.truncated=proc.args\``);
 });
 
-test('a process that was there before the agent is known with all that it is', async () => {
+attempt(31, 'a process that was there before the agent is known with all that it is', {}, async () => {
   const waiting = spawn(EVADE, ['wait', '/etc/hostname'], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(waiting, 'spawn');
   const later = await Capture.start({ eventTypes: ['openat'] });
@@ -143,7 +203,8 @@ test('a process that was there before the agent is known with all that it is', a
     waiting.stdin!.write('\n');
     await once(waiting, 'close');
     const found = later.waiting(waiting.pid!, ['proc.exepath', 'proc.args', 'proc.aname[1]', 'fd.name']);
-    const { fields } = found.find(({ type }) => type === 'openat')!;
+    const opened = found.find(({ type }) => type === 'openat')!;
+    const { fields } = opened;
     assert.deepEqual(fields, {
       'proc.exepath': EVADE,
       'proc.args': 'wait /etc/hostname',
@@ -151,20 +212,22 @@ test('a process that was there before the agent is known with all that it is', a
       'fd.name': '/etc/hostname',
     });
     assert.notEqual(fields['proc.aname[1]'], undefined);
+    return told(opened, 'fd.name', 'proc.exepath', 'proc.args');
   } finally {
     later.close();
   }
 });
 
-test('in namespaces of its own a process has the numbers and the user of the host', () => {
+attempt([19, 35], 'in namespaces of its own a process has the numbers and the user of the host', {}, () => {
   const found = executions(
     () => spawnSync('unshare', ['--user', '--pid', '--fork', '--map-user=7', TRIGGER, 'nothing']),
     ['user.uid', 'proc.vpid', 'proc.args'],
   );
   assert.deepEqual(found, [{ 'user.uid': 0, 'proc.vpid': 1, 'proc.args': 'nothing' }]);
+  return execution(found[0]!, 'user.uid', 'proc.vpid');
 });
 
-test('a user that changes between is the one of each event', () => {
+attempt(19, 'a user that changes between is the one of each event', {}, () => {
   const { events: all } = capture.of(
     () =>
       spawnSync('python3', [
@@ -177,4 +240,5 @@ test('a user that changes between is the one of each event', () => {
     .filter(({ fields }) => fields['fd.name'] === '/etc/hostname')
     .map(({ fields }) => fields['user.uid']);
   assert.deepEqual(opened, [33, 0]);
+  return shown('`openat` with `user.uid=33`, then with `user.uid=0`');
 });

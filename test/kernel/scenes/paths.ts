@@ -232,6 +232,14 @@ export const PATHS: readonly Scene[] = [
     fields: { ...one(), 'evt.args': all('res=-22(EINVAL) name={} flags=2(MNT_DETACH)') },
   },
   {
+    type: 'umount2',
+    // It had no event. It has no flags either, whatever stands where others have them.
+    what: 'by the number that only 32-bit programs have',
+    arch: 'x64',
+    call: (path) => ['int80', 22, `@${path}`, 2, 0],
+    fields: { ...one(), 'shikra.evt.abi': 'compat', 'evt.args': all('res=-22(EINVAL) name={} flags=0') },
+  },
+  {
     type: 'open_tree',
     arch: 'x64',
     call: (path) => ['syscall', 428, 'cwd', `@${path}`, 1],

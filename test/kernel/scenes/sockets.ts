@@ -13,6 +13,11 @@ interface Side {
 const here: Side = { address: V4, port: HERE };
 const there: Side = { address: V4, port: THERE };
 
+/** What rules would call the addresses of these scenes. */
+export const DOMAIN_NAMES = { 'four.test': [V4], 'six.test': ['::1'] };
+/** The names of an address as conditions have them: of one that no rule has a name for, an empty one. */
+const namesOf = (address: string) => [address === V4 ? 'four.test' : address === '::1' ? 'six.test' : ''];
+
 /** Everything that is said of an internet socket. */
 function sides(
   local: Side,
@@ -45,6 +50,10 @@ function sides(
     'fd.sip': server.address,
     'fd.snet': server.address,
     'fd.sport': server.port,
+    'fd.lip.name': namesOf(local.address),
+    'fd.rip.name': namesOf(remote.address),
+    'fd.cip.name': namesOf(client.address),
+    'fd.sip.name': namesOf(server.address),
     'evt.category': 'net',
   };
 }

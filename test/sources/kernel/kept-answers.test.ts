@@ -95,6 +95,7 @@ function engineOf(rules: readonly CheckedRule[], keeps: boolean): Engine<EventVi
     users: names,
     groups: names,
     hostname: 'h',
+    domainNames: { of: () => [''] },
   });
   return new Engine({
     rules,

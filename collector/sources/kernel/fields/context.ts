@@ -1,4 +1,5 @@
 import type { FieldValue } from '../../../detection/detection.ts';
+import type { DomainNames } from '../../../event/domain-names.ts';
 import type { NameFile } from '../../../event/name-file.ts';
 import type { KernelClock } from '../clock.ts';
 import type { EventView } from '../event-view.ts';
@@ -10,6 +11,8 @@ export interface FieldContext {
   readonly clock: Pick<KernelClock, 'wallNs'>;
   readonly users: Pick<NameFile, 'name'>;
   readonly groups: Pick<NameFile, 'name'>;
+  /** What rules call an address. */
+  readonly domainNames: Pick<DomainNames, 'of'>;
   readonly hostname: string;
 }
 

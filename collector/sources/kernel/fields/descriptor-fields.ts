@@ -1,6 +1,6 @@
 import type { EventView } from '../event-view.ts';
 import { DESCRIPTOR, FILE_KINDS, OPEN, SOCKET, SOCKET_INFO } from '../layout.ts';
-import { type FieldTable, type Getter, plain } from './context.ts';
+import { type ArgumentGetter, type FieldTable, type Getter, plain } from './context.ts';
 
 /** fd.type by enum file_kind. Falco calls every file that is no directory `file`. */
 const KIND_NAMES: Readonly<Record<string, string>> = {
@@ -18,6 +18,14 @@ const KIND_NAMES: Readonly<Record<string, string>> = {
   anonymous: 'event',
   symlink: 'file',
   unknown: 'unknown',
+  eventpoll: 'eventpoll',
+  inotify: 'inotify',
+  signalfd: 'signalfd',
+  timerfd: 'timerfd',
+  userfaultfd: 'userfaultfd',
+  io_uring: 'io_uring',
+  pidfd: 'pidfd',
+  bpf: 'bpf',
 };
 const KIND_LETTERS: Readonly<Record<string, string>> = {
   file: 'f',
@@ -196,6 +204,27 @@ function both(one: Getter, other: Getter): Getter {
   };
 }
 
+/** Of one address several names may be asked for: conditions see all of them, an output the first. */
+function domainName(address: Getter): ArgumentGetter {
+  return (_argument, context, eventType) => {
+    const names: Getter = (event) => {
+      const text = address(event);
+      return text === undefined ? undefined : context.domainNames.of(text as string);
+    };
+    return eventType === undefined
+      ? (event) => (names(event) as readonly string[] | undefined)?.[0] || undefined
+      : names;
+  };
+}
+
+/** The fields of which conditions read something else than outputs. */
+export const DOMAIN_NAME_FIELDS: FieldTable = {
+  'fd.cip.name': domainName(clientAddress),
+  'fd.sip.name': domainName(serverAddress),
+  'fd.lip.name': domainName(localAddress),
+  'fd.rip.name': domainName(remoteAddress),
+};
+
 const TRANSPORTS = new Map([
   [1, 'icmp'],
   [6, 'tcp'],
@@ -258,6 +287,7 @@ function device(event: EventView): number | undefined {
 }
 
 export const DESCRIPTOR_FIELDS: FieldTable = {
+  ...DOMAIN_NAME_FIELDS,
   'fd.num': plain(number),
   'fd.type': plain(typeName),
   'fd.typechar': plain(typeLetter),

@@ -5,7 +5,7 @@ import { OpenManners } from '../open-manners.ts';
 import { familyOf } from '../system-calls.ts';
 import { CONTAINER_FIELDS, labelEvidence } from './container-fields.ts';
 import type { FieldContext, FieldTable, Getter } from './context.ts';
-import { DESCRIPTOR_FIELDS } from './descriptor-fields.ts';
+import { DESCRIPTOR_FIELDS, DOMAIN_NAME_FIELDS } from './descriptor-fields.ts';
 import { abiName, EVENT_FIELDS, FIELDS_BY_EVENT_TYPE } from './event-fields.ts';
 import { truncatedFields, uncertainFields, unreadableFields } from './gaps.ts';
 import { PROCESS_FIELDS } from './process-fields.ts';
@@ -98,10 +98,11 @@ export class KernelFields implements FieldResolver<EventView> {
   getter(field: FieldReference, eventType: string | undefined): FieldGetter<EventView> | undefined {
     const { name, argument } = field;
     if (FIELDS_BY_EVENT_TYPE.has(name)) return FIELDS[name]?.(argument, this.#context, eventType);
-    const key = argument === undefined ? name : `${name}[${argument}]`;
+    const inCondition = eventType !== undefined && Object.hasOwn(DOMAIN_NAME_FIELDS, name) ? eventType : undefined;
+    const key = inCondition !== undefined ? `${name}?` : argument === undefined ? name : `${name}[${argument}]`;
     let getter = this.#getters.get(key);
     if (getter === undefined) {
-      getter = FIELDS[name]?.(argument, this.#context, undefined);
+      getter = FIELDS[name]?.(argument, this.#context, inCondition);
       this.#getters.set(key, getter);
     }
     return getter;
