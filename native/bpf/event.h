@@ -361,6 +361,8 @@ struct path_event {
 	struct str_ref directory2; /* of mount: the type of file system; of chroot: the new root, from the kernel */
 	struct str_ref path_before;  /* what stood there when the call began, if that was something else */
 	struct str_ref path_before2;
+	__u32 held; /* a path's page is given by a program of the caller's (userfaultfd), which decides what is read there, and when */
+	__u32 unused;
 };
 
 struct socket_info {

@@ -102,6 +102,10 @@ struct fdtable { unsigned int max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };
 struct fs_struct { struct path root, pwd; };
 
+struct userfaultfd_ctx;
+struct vm_userfaultfd_ctx { struct userfaultfd_ctx *ctx; };
+struct vm_area_struct { struct vm_userfaultfd_ctx vm_userfaultfd_ctx; };
+
 struct mm_struct {
 	struct file *exe_file;
 	unsigned long arg_start, arg_end, env_start, env_end;

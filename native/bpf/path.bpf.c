@@ -53,10 +53,12 @@ static const struct path_shape shapes[EVENT_TYPES] = {
 
 /*
  * What stood in the caller's memory when the call began. The kernel read it after that, and the collector below reads it at the end: a thread
- * that writes there meanwhile shows if the two differ. What could not be read without a page fault is not compared.
+ * that writes there meanwhile shows if the two differ. What could not be read without a page fault is not compared; where the caller itself gives the
+ * page (userfaultfd) that is told, as it can hold up the kernel between two paths and change the first.
  */
 struct noted {
 	__u32 length, length2;
+	bool held;
 	char path[NOTED_PATH_MAX_BYTES + 16], path2[NOTED_PATH_MAX_BYTES + 16];
 };
 enum { NOT_NOTED = 0xffffffff };
@@ -83,6 +85,21 @@ static __always_inline __u32 note_path(char *to, const void *address)
 	return length;
 }
 
+static long find_holder(struct task_struct *task, struct vm_area_struct *vma, bool *held)
+{
+	*held = bpf_core_field_exists(vma->vm_userfaultfd_ctx.ctx) && BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
+	return 0;
+}
+
+/* Asked before the call: the caller may give the area back while it runs. A lock that somebody else has is not waited for. */
+static __always_inline bool is_held(struct task_struct *task, __u64 address)
+{
+	bool held = false;
+
+	bpf_find_vma(task, address, find_holder, &held, 0);
+	return held;
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(note_paths, struct pt_regs *regs, long id)
 {
@@ -102,6 +119,9 @@ int BPF_PROG(note_paths, struct pt_regs *regs, long id)
 	syscall_arguments(&call, regs);
 	noted->length = note_path(noted->path, (void *)argument_at(&call, shape->path));
 	noted->length2 = shape->path2 == NO_ARGUMENT ? NOT_NOTED : note_path(noted->path2, (void *)argument_at(&call, shape->path2));
+	noted->held = noted->length == NOT_NOTED && is_held(task, argument_at(&call, shape->path));
+	if (shape->path2 != NO_ARGUMENT && noted->length2 == NOT_NOTED && !noted->held)
+		noted->held = is_held(task, argument_at(&call, shape->path2));
 	return 0;
 }
 
@@ -159,8 +179,10 @@ static __always_inline void append_noted(struct record *record, struct path_even
 		append_kernel_string(record, &event->path_before, 4, noted->path);
 	if (noted_differs(noted, record->scratch, 1, &event->path_raw2))
 		append_kernel_string(record, &event->path_before2, 4, noted->path2);
+	event->held = noted->held;
 	noted->length = NOT_NOTED;
 	noted->length2 = NOT_NOTED;
+	noted->held = false;
 }
 
 /* umount2 without flags: where those would be may stand anything. */
@@ -210,6 +232,8 @@ int BPF_PROG(collect_path, struct pt_regs *regs, long result)
 	string_none(&event->directory2);
 	string_none(&event->path_before);
 	string_none(&event->path_before2);
+	event->held = false;
+	event->unused = 0;
 	/* by now the caller's / is the new one: it says nothing of what an absolute path meant */
 	moves_root = type == EVENT_CHROOT || type == EVENT_PIVOT_ROOT;
 

@@ -73,7 +73,11 @@ export const EVT_FIELDS = [
   field('evt.wait_latency', 'RELTIME', 'no longer has a value', DEPRECATED),
   field('evt.dir', 'CHARBUF', 'always <: events have no enter half', DEPRECATED),
   field('shikra.evt.abi', 'CHARBUF', 'how the call was made: native, compat (32-bit), x32, io_uring'),
-  field('shikra.evt.raced', 'BOOL', 'a path in memory was another at the end of the call than at its beginning'),
+  field(
+    'shikra.evt.raced',
+    'BOOL',
+    'a path in memory was another at the end of the call than at its beginning, or its page was held back by userfaultfd',
+  ),
   field('util.cnt', 'UINT64', 'a counter of its own'),
 ];
 

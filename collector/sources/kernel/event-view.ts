@@ -81,9 +81,11 @@ export class EventView {
     return this.spellings === 0 ? undefined : this.paths[this.spelling];
   }
 
-  /** The caller's memory said something else at the end of the call than at its beginning. */
+  /** The caller's memory said something else at the end of the call than at its beginning, or the caller had a page of it held back until the kernel asked. */
   get raced(): boolean {
-    return this.shape === 'path' && (this.u16(PATH.path_before + 2) !== 0 || this.u16(PATH.path_before2 + 2) !== 0);
+    if (this.shape !== 'path') return false;
+    const isOther = this.u16(PATH.path_before + 2) !== 0 || this.u16(PATH.path_before2 + 2) !== 0;
+    return isOther || this.u32(PATH.held) !== 0;
   }
 
   u16(offset: number): number {

@@ -102,6 +102,7 @@ export const PATH = offsets('path_event', [
   'directory2',
   'path_before',
   'path_before2',
+  'held',
 ]);
 export const DESCRIPTOR = offsets('descriptor_event', [
   'argument',
