@@ -151,6 +151,8 @@ static __always_inline void keep_paths(struct io_kiocb *request, struct task_str
 	string_none(&event->directory2);
 	string_none(&event->path_before);
 	string_none(&event->path_before2);
+	event->held = false;
+	event->unused = 0;
 	first = append_name(&record, &event->path_raw, 0, paths.path);
 	append_directory(&record, &event->directory, 1, task, paths.directory_fd, first);
 	if (paths.path2) {

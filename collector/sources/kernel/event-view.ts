@@ -1,6 +1,6 @@
 import { DESCRIPTOR, EVENT_TYPE_NAMES, EVENT_TYPES, HEADER, OPEN, PATH, SOCKET } from './layout.ts';
 import { Memory } from './memory.ts';
-import { PathJoiner, tidyPath } from './paths.ts';
+import { PathJoiner, tidyPath, withoutOwnRoot } from './paths.ts';
 import { type Process, unknownProcess } from './process.ts';
 import { CachedString, NO_STRING, StringCache } from './string-cache.ts';
 import { familyOf } from './system-calls.ts';
@@ -26,7 +26,12 @@ export class EventView {
   /** Number of the event since start, from 1. */
   number = 0;
   /** Distinct spellings of the event's (first) path; the one in force is `paths[spelling]`. */
-  readonly paths: [CachedString, CachedString, CachedString] = [NO_STRING, NO_STRING, NO_STRING];
+  readonly paths: [CachedString, CachedString, CachedString, CachedString] = [
+    NO_STRING,
+    NO_STRING,
+    NO_STRING,
+    NO_STRING,
+  ];
   spellings = 0;
   spelling = 0;
   /** As the caller wrote it. '' if there is none. */
@@ -169,6 +174,23 @@ export class EventView {
     return this.#joiner.join(directory, path);
   }
 
+  /** Where a path leads that goes through the root of the process itself. A relative one does if it starts in /proc. */
+  #throughOwnRoot(path: string, directoryRef: number): CachedString {
+    if (!path.includes('root')) return NO_STRING;
+    const isAbsolute = path.charCodeAt(0) === SLASH;
+    const directory = this.string(directoryRef);
+    const own = withoutOwnRoot(isAbsolute ? path : `${directory}/${path}`, this.#isOwnFolder);
+    if (own === undefined) return NO_STRING;
+    return isAbsolute ? this.#joiner.join(directory, own) : new CachedString(own);
+  }
+
+  /** Of /proc. The first process of the machine has the root that everything on the host has. */
+  readonly #isOwnFolder = (folder: string): boolean => {
+    if (folder === 'self' || folder === 'thread-self') return true;
+    if (folder === '1') return this.process.image.container.isHost;
+    return folder === String(this.u32(HEADER.pid));
+  };
+
   /** The directory is where the other text started from: it is this one's too if both are relative, or both are not. */
   #absoluteBefore(before: string): CachedString {
     const alike = (before.charCodeAt(0) === SLASH) === (this.pathRaw.charCodeAt(0) === SLASH);
@@ -179,11 +201,15 @@ export class EventView {
     this.pathRaw = this.string(PATH.path_raw);
     this.path2Raw = this.string(PATH.path_raw2);
     if (this.type === CHROOT) this.#addSpelling(this.#cached(PATH.directory2));
+    this.#addSpelling(this.#throughOwnRoot(this.pathRaw, PATH.directory));
     this.#addSpelling(this.#absolute(this.pathRaw, PATH.directory));
     // Another thread writes there: either may be what the kernel read.
     const before = this.string(PATH.path_before);
     if (before !== '') this.#addSpelling(this.#absoluteBefore(before));
-    this.path2 = TEXT_SECOND.has(this.type) ? this.path2Raw : this.#absolute(this.path2Raw, PATH.directory2).text;
+    this.path2 = this.path2Raw;
+    if (TEXT_SECOND.has(this.type)) return;
+    const through = this.#throughOwnRoot(this.path2Raw, PATH.directory2);
+    this.path2 = through === NO_STRING ? this.#absolute(this.path2Raw, PATH.directory2).text : through.text;
   }
 }
 

@@ -16,6 +16,32 @@ export function tidyPath(path: string): string {
   return `/${parts.join('/')}`;
 }
 
+/**
+ * A path that goes through `/proc/self/root`, which is the root that it began at, without that: for the kernel it is no detour. Undefined if it does not.
+ * @param isOwn whether a folder of /proc is that of the process (`self`, its number)
+ */
+export function withoutOwnRoot(path: string, isOwn: (folder: string) => boolean): string | undefined {
+  if (!path.includes('/root') || !path.includes('/proc')) return undefined;
+  const parts: string[] = [];
+  let found = false;
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+    if (part !== 'root' || !leadsToOwnRoot(parts, isOwn)) continue;
+    parts.length = 0;
+    found = true;
+  }
+  return found ? `/${parts.join('/')}` : undefined;
+}
+
+function leadsToOwnRoot(
+  [proc, folder, task, , ...rest]: readonly string[],
+  isOwn: (folder: string) => boolean,
+): boolean {
+  if (proc !== 'proc' || folder === undefined || !isOwn(folder)) return false;
+  return task === 'task' ? rest.length === 1 : task === 'root' && rest.length === 0;
+}
+
 const CAPACITY = 4096;
 
 /** Remembers joined paths, so that a process that opens the same relative names again costs no new string. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, linkSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -222,14 +222,44 @@ attempt(16, 'two programs whose names are one in their first 15 characters', {},
   return told(found[1]!, 'proc.name', 'proc.exepath');
 });
 
-attempt(4, 'a removal of `/proc/self/root/...`', { expect: 'not detected' }, () => {
-  const path = join(folder, 'removed-by-root');
+for (const root of [
+  '/proc/self/root',
+  '/proc/thread-self/root',
+  '/proc/1/root',
+  '/proc/self/task/../root/../proc//self/./root',
+]) {
+  const skip = existsSync(`${root}/`) ? false : 'nobody may go there on this machine';
+  attempt(4, `a removal and a move by ${root}: what lies there`, { skip }, () => {
+    const [removed, moved, target] = ['removed', 'moved', 'target'].map((name) =>
+      join(mkdtempSync(join(folder, 'by-root-')), name),
+    );
+    for (const path of [removed!, moved!]) writeFileSync(path, '');
+    const names = ['fs.path.name', 'fs.path.source', 'fs.path.target', 'evt.res'];
+    const one = capture.of(() => spawnSync('rm', [`${root}${removed}`]), names);
+    const unlinked = one.events.find(({ type }) => type.startsWith('unlink'))!;
+    assert.deepEqual([unlinked.fields['fs.path.name'], unlinked.fields['evt.res']], [removed, 'SUCCESS']);
+    const other = capture.of(() => spawnSync('mv', [`${root}${moved}`, `${root}${target}`]), names);
+    const { fields } = other.events.find(({ type }) => type.startsWith('rename'))!;
+    assert.deepEqual(
+      [fields['fs.path.source'], fields['fs.path.target'], fields['evt.res']],
+      [moved, target, 'SUCCESS'],
+    );
+    return told(unlinked, 'fs.path.name');
+  });
+}
+
+attempt(3, 'a removal through a link to the folder', { expect: 'not detected' }, () => {
+  const path = join(folder, 'removed-by-link');
   writeFileSync(path, '');
-  const { events: all } = capture.of(() => spawnSync('rm', [`/proc/self/root${path}`]), ['fs.path.name', 'evt.res']);
-  const { fields, type } = all.find((one) => one.type.startsWith('unlink'))!;
-  assert.equal(fields['evt.res'], 'SUCCESS');
-  const seen = told({ type, fields }, 'fs.path.name');
-  return fields['fs.path.name'] === path ? seen : missed(`${seen.evidence}: as it was written`);
+  symlinkSync(folder, join(folder, 'link-to-folder'));
+  const { events: all } = capture.of(
+    () => spawnSync('rm', [join(folder, 'link-to-folder/removed-by-link')]),
+    ['fs.path.name', 'evt.res'],
+  );
+  const removed = all.find(({ type }) => type.startsWith('unlink'))!;
+  assert.equal(removed.fields['evt.res'], 'SUCCESS');
+  const seen = told(removed, 'fs.path.name');
+  return removed.spellings.includes(path) ? seen : missed(`${seen.evidence}: as it was written`);
 });
 
 attempt(30, 'a file that is opened ten thousand times takes the name of another', {}, () => {

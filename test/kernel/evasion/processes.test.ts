@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { HostCgroup } from '../../containers/host-cgroup.ts';
 import { Capture, type Fields } from '../capture.ts';
 import { buildTrigger, TRIGGER } from '../trigger.ts';
 import { attempt, missed, shown, told } from './attempt.ts';
@@ -241,4 +242,32 @@ attempt(19, 'a user that changes between is the one of each event', {}, () => {
     .map(({ fields }) => fields['user.uid']);
   assert.deepEqual(opened, [33, 0]);
   return shown('`openat` with `user.uid=33`, then with `user.uid=0`');
+});
+
+/** What is told of a program that leaves the cgroup of its container, opens a file, and executes another. */
+function leaveCgroup() {
+  const id = 'e'.repeat(64);
+  const cgroup = new HostCgroup(`docker/${id}`);
+  const [, , , inside] = cgroup.command([]);
+  const script = `echo $$ > ${inside}/../../cgroup.procs; : < /etc/hostname; exec ${TRIGGER} nothing`;
+  const names = ['fd.name', 'container.id', 'proc.exepath'];
+  const { events: all } = capture.of(() => ({ pid: cgroup.run(['sh', '-c', script]) }), names);
+  cgroup.close();
+  return {
+    id: id.slice(0, 12),
+    opened: all.find(({ fields }) => fields['fd.name'] === '/etc/hostname')!,
+    executed: all.find(({ type, fields }) => type === 'execve' && fields['proc.exepath'] === TRIGGER)!,
+  };
+}
+
+attempt(35, 'a program in a container moves out of its cgroup: it is still told with the container', {}, () => {
+  const { id, opened } = leaveCgroup();
+  assert.equal(opened.fields['container.id'], id);
+  return told(opened, 'fd.name', 'container.id');
+});
+
+attempt(35, 'it executes another there: that is told with the container', { expect: 'not detected' }, () => {
+  const { id, executed } = leaveCgroup();
+  const seen = told(executed, 'proc.exepath', 'container.id');
+  return executed.fields['container.id'] === id ? seen : missed(seen.evidence);
 });

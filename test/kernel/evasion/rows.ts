@@ -29,20 +29,23 @@ const WHAT: Section = {
     {
       number: 2,
       way: 'the page of an argument is held by userfaultfd or FUSE',
-      why: 'What is opened is told by the kernel’s file.',
+      why: 'What is opened is told by the kernel’s file. A call on a path that lies on such a page is marked (`shikra.evt.raced`) even if nothing else shows.',
       limits:
-        'Calls that open nothing: what cannot be read at the beginning without a page fault is not compared. That an ordinary user handles page faults is a detection by itself.',
+        'Calls that open nothing, held by FUSE or while another thread changes the map of the memory: what cannot be read at the beginning without a page fault is not compared. That an ordinary user handles page faults is a detection by itself.',
     },
     {
       number: 3,
       way: 'symbolic links, `..`, links to links',
-      why: 'The file’s own path and the caller’s spelling are both looked at.',
+      why: 'Of what is opened or executed the file’s own path and the caller’s spelling are both looked at.',
+      limits:
+        'Calls that open nothing (unlink, rename, chmod, link, mkdir, ...): a folder that is named through a symbolic link is told as it was written, but for `/bin`, `/lib`, `/var/run` and the other links of every distribution. A relative path starts from where the folder really is. Making a link is told.',
     },
     {
       number: 4,
       way: '`/proc/self/root`, `/proc/PID/cwd`, `/dev/fd`',
-      why: 'What is opened is told by its own path.',
-      limits: 'Calls that open nothing: the path is as it was written.',
+      why: 'What is opened is told by its own path. Of calls that open nothing the path is told without the detour by the root of the process itself, or by that of the first process of the machine.',
+      limits:
+        'Calls that open nothing, by the root, folder or descriptor of another process: the path is as it was written.',
     },
     {
       number: 5,
