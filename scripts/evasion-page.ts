@@ -17,7 +17,8 @@ export interface Entry {
 /** @param machine where and when it was run */
 export function render(machine: string, entries: readonly Entry[]): string {
   const rows = SECTIONS.flatMap((section) => section.rows);
-  const of = ({ number }: Row) => entries.filter(({ row }) => row === number);
+  const sorted = entries.toSorted((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0));
+  const of = ({ number }: Row) => sorted.filter(({ row }) => row === number);
   return [
     `Run on ${machine}.`,
     '',

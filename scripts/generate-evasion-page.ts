@@ -1,4 +1,7 @@
-/** `npm run docs:evasion`: runs every attempt to hide on this kernel, and writes what came of it into docs/evasion.md. */
+/**
+ * `npm run docs:evasion`: runs every attempt to hide on this kernel, and writes what came of it into docs/evasion.md. `npm run docs:evasion -- WORD...` runs those of
+ * the files whose name has one of the words, and leaves the other entries of the page as they are.
+ */
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,12 +10,13 @@ import { run } from 'node:test';
 import { dot } from 'node:test/reporters';
 import { type AttemptRecord, RECORD_VARIABLE } from '../test/kernel/evasion/attempt.ts';
 import { withGenerated } from './documentation.ts';
-import { type Entry, PAGE, render } from './evasion-page.ts';
+import { type Entry, PAGE, parse, render } from './evasion-page.ts';
 
 /** Files with attempts. Those that are about something else besides are run whole, too. */
-function testFiles(): string[] {
+function testFiles(words: readonly string[]): string[] {
+  const wanted = (file: string) => words.length === 0 || words.some((word) => file.includes(word));
   return globSync('test/**/*.test.ts')
-    .filter((file) => /^\s*attempt\(/m.test(readFileSync(file, 'utf8')))
+    .filter((file) => wanted(file) && /^\s*attempt\(/m.test(readFileSync(file, 'utf8')))
     .sort();
 }
 
@@ -36,9 +40,12 @@ function machine(): string {
   return `Linux ${release()}, ${arch()}, ${cpus()[0]?.model ?? 'a processor'}, Node ${process.versions.node}, ${day}`;
 }
 
-const { failed, records } = await attempts(testFiles());
-const entries: Entry[] = records.flatMap(({ rows, ...entry }) => rows.map((row) => ({ row, ...entry })));
-writeFileSync(PAGE, withGenerated(readFileSync(PAGE, 'utf8'), render(machine(), entries)));
+const page = readFileSync(PAGE, 'utf8');
+const files = testFiles(process.argv.slice(2));
+const { failed, records } = await attempts(files);
+const others = parse(page).entries.filter(({ file }) => process.argv.length > 2 && !files.includes(file));
+const own = records.flatMap(({ rows, ...entry }) => rows.map((row): Entry => ({ row, ...entry })));
+writeFileSync(PAGE, withGenerated(page, render(machine(), [...others, ...own])));
 console.error(`docs:evasion: ${records.length} attempts, written to ${PAGE}`);
 for (const name of failed) console.error(`docs:evasion: failed: ${name}`);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -29,13 +29,15 @@ const MISSING = 'Shikra internal: canary missing';
 const BACK = 'Shikra internal: canary back';
 const WAIT_MILLIS = 20_000;
 
+/** Other agents on this machine have theirs. */
+const CANARY = fileURLToPath(new URL('../../native/build/shikra-canary', import.meta.url));
 /** What tells the agent's command line from others. */
 const FOLDER = 'shikra-canary-test-';
 const OF_THE_AGENT = `proc.cmdline contains ${FOLDER}`;
 /** Rules that would match what the canaries do, and one that puts every program to use. */
 const RULES = [
   ['Process made', `evt.type in (fork, vfork, clone, clone3) and ${OF_THE_AGENT}`],
-  ['Canary executed', 'evt.type in (execve, execveat, procexit) and proc.exepath endswith /shikra-canary'],
+  ['Canary executed', `evt.type in (execve, execveat, procexit) and proc.exepath = ${CANARY}`],
   ['BPF object looked at', `evt.type = bpf and evt.arg.cmd = BPF_OBJ_GET_INFO_BY_FD and ${OF_THE_AGENT}`],
   ['Ring set up', `evt.type = io_uring_setup and ${OF_THE_AGENT}`],
   ['Something of every family', 'evt.type in (openat, unlink, dup, connect, ptrace) and proc.name = no-such-program'],

@@ -96,6 +96,7 @@ const SYSTEM_CALLS: Readonly<Record<string, SystemCall>> = {
   personality: { family: 'scalar', x64: 135, arm64: 92, i386: 136 },
   keyctl: { family: 'scalar', x64: 250, arm64: 219, i386: 288 },
   kill: { family: 'scalar', x64: 62, arm64: 129, i386: 37 },
+  tkill: { family: 'scalar', x64: 200, arm64: 130, i386: 238 },
   tgkill: { family: 'scalar', x64: 234, arm64: 131, i386: 270 },
   pidfd_open: { family: 'scalar', x64: 434, arm64: 434, i386: 434 },
   pidfd_getfd: { family: 'scalar', x64: 438, arm64: 438, i386: 438 },

@@ -231,7 +231,7 @@ for (const root of [
   const skip = existsSync(`${root}/`) ? false : 'nobody may go there on this machine';
   attempt(4, `a removal and a move by ${root}: what lies there`, { skip }, () => {
     const [removed, moved, target] = ['removed', 'moved', 'target'].map((name) =>
-      join(mkdtempSync(join(folder, 'by-root-')), name),
+      join(folder, `${name}-by${root.replaceAll(/\W+/g, '-')}`),
     );
     for (const path of [removed!, moved!]) writeFileSync(path, '');
     const names = ['fs.path.name', 'fs.path.source', 'fs.path.target', 'evt.res'];

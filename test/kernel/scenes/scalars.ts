@@ -96,6 +96,8 @@ export const SCALARS: readonly Scene[] = [
   numbered('personality', [135, 0xffffffff], 'res=0 persona=4294967295'),
   numbered('keyctl', [250, 0, -3, 0], (truth) => `res=${resultOf(truth)} cmd=0`),
   numbered('kill', [62, 0, 0], 'res=0 pid=0 sig=0', { 'evt.arg.sig': '0' }),
+  // no thread has so high a number
+  numbered('tkill', [200, 4_194_304, 9], 'res=-3(ESRCH) tid=4194304 sig=9(SIGKILL)', { 'evt.arg.sig': 'SIGKILL' }),
   numbered('tgkill', [234, 1, 2, 9], 'res=-3(ESRCH) pid=1 tid=2 sig=9(SIGKILL)', { 'evt.arg.sig': 'SIGKILL' }),
   numbered('pidfd_open', [434, 1, 0], ({ result }) => `fd=${result} pid=1 flags=0`, {
     'fd.num': ({ result }) => result,

@@ -293,6 +293,7 @@ const SIGNATURES: Readonly<Record<string, Signature>> = {
   personality: call({ res, persona: scalar(0) }),
   keyctl: call({ res, cmd: scalar(0) }),
   kill: call({ res, pid: signed(0), sig: signal(1) }),
+  tkill: call({ res, tid: signed(0), sig: signal(1) }),
   tgkill: call({ res, pid: signed(0), tid: signed(1), sig: signal(2) }),
   pidfd_open: call({ fd: made, pid: signed(0), flags: scalar(1) }),
   pidfd_getfd: call({ fd: made, pid_fd: signed(0), target_fd: signed(1), flags: scalar(2) }),
