@@ -12,6 +12,9 @@ import { type AttemptRecord, RECORD_VARIABLE } from '../test/kernel/evasion/atte
 import { withGenerated } from './documentation.ts';
 import { type Entry, PAGE, parse, render } from './evasion-page.ts';
 
+/** A file that hangs is a failure, not a page that never comes. */
+const FILE_MILLIS = 300_000;
+
 /** Files with attempts. Those that are about something else besides are run whole, too. */
 function testFiles(words: readonly string[]): string[] {
   const wanted = (file: string) => words.length === 0 || words.some((word) => file.includes(word));
@@ -27,7 +30,7 @@ async function attempts(files: readonly string[]): Promise<{ failed: string[]; r
   writeFileSync(file, '');
   process.env[RECORD_VARIABLE] = file;
   const failed: string[] = [];
-  const events = run({ files: [...files], concurrency: 1 });
+  const events = run({ files: [...files], concurrency: 1, timeout: FILE_MILLIS });
   events.on('test:fail', ({ name, file: of }) => failed.push(`${of ?? ''}: ${name}`));
   await pipeline(events.compose(dot), process.stderr, { end: false });
   const lines = readFileSync(file, 'utf8').trim().split('\n');

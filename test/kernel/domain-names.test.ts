@@ -62,3 +62,16 @@ test('a connection to a name is detected by its addresses; one that it had befor
   assert.equal(await agent.metric('shikra_domain_names{state="resolved"}'), 1);
   assert.equal(await agent.metric('shikra_domain_names{state="unresolved"}'), 1);
 });
+
+test('names that other rules bring are known when those are in force', async (t) => {
+  const folder = temporaryFolder(t);
+  const config = configure(folder, { rules: JSON.stringify([rule('Other', 'fd.sip.name = absent.invalid')]) });
+  const agent = await new Command(t, ['run', '-c', config]).ready();
+  configure(folder, { rules: JSON.stringify([rule('By name', 'fd.sip.name = localhost')]) });
+  await agent.until('the rules', () => agent.stderr.includes('the rules were reloaded'));
+  trigger(['connect', `v4:127.0.0.1:${PORT}`, String(UDP)]);
+  await agent.until('a detection', () => agent.detections.some(({ rule: name }) => name === 'By name'));
+  const alert = agent.detections.find(({ rule: name }) => name === 'By name')!;
+  assert.equal(alert.output_fields['fd.sip.name'], 'localhost');
+  await agent.metricUntil('shikra_domain_names{state="unresolved"}', (count) => count === 0);
+});
