@@ -57,7 +57,8 @@ function embedOf(detection: Detection, room: number): object {
   const title = cut(`${detection.priority}: ${detection.rule}`, Math.min(LONGEST_TITLE, Math.floor(room / 4)));
   const code = cut(detection.output.replaceAll('```', "'''"), Math.floor(room / 2));
   const description = `\`\`\`\n${code}\n\`\`\``;
-  let left = room - title.length - description.length;
+  const footer = { text: `uid: ${detection.uuid}` };
+  let left = room - title.length - description.length - footer.text.length;
   const fields: object[] = [];
   for (const [name, value] of fieldsOf(detection)) {
     const field = { name: cut(name, LONGEST_FIELD), value: cut(value, LONGEST_FIELD), inline: true };
@@ -66,7 +67,7 @@ function embedOf(detection: Detection, room: number): object {
     fields.push(field);
   }
   const color = Number.parseInt(PRIORITY_COLORS[detection.priority].slice(1), 16);
-  return { title, description, color, timestamp: detection.time, fields };
+  return { title, description, color, timestamp: detection.time, footer, fields };
 }
 
 function fieldsOf(detection: Detection): [string, string][] {

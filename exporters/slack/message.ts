@@ -41,6 +41,7 @@ function contextOf(detection: Detection): object[] {
     ['pod', pod],
     ['tags', detection.tags.join(', ')],
     ['time', detection.time],
+    ['uid', detection.uuid],
     ...shownFields(detection),
   ];
   const texts = named.flatMap(([name, value]) => (value ? [`${name}: ${cut(value, 200)}`] : []));

@@ -106,6 +106,7 @@ function factsOf(detection: Detection, room: number): object[] {
     ['namespace', namespace],
     ['workload', workload],
     ['time', detection.time],
+    ['uid', detection.uuid],
     ['tags', detection.tags.join(', ')],
     ...shownFields(detection),
   ];

@@ -11,6 +11,8 @@ export interface Sink {
   accept?(request: ReceivedRequest): Answer;
   /** Its requests are not in the order of detections inside: it sorts them itself. */
   readonly isGrouped?: boolean;
+  /** How it says "not now", of all or of a part, in an answer with status 200; undefined if it does not. */
+  readonly later?: (request: ReceivedRequest) => Answer;
   /** How it says that a request is too large; undefined if each request is one detection. */
   readonly tooLarge?: Answer;
 }
@@ -70,6 +72,7 @@ const discordMessage = z.strictObject({
         description: text(4096),
         color: z.int().min(0).max(0xffffff),
         timestamp: z.iso.datetime(),
+        footer: z.strictObject({ text: text(2048) }),
         fields: z.array(z.strictObject({ name: text(256), value: text(1024), inline: z.boolean() })).max(25),
       }),
     )
@@ -79,9 +82,10 @@ const discordMessage = z.strictObject({
 
 function checkDiscord({ body }: ReceivedRequest): void {
   const { embeds } = discordMessage.parse(JSON.parse(body));
-  const texts = embeds.flatMap(({ title, description, fields }) => [
+  const texts = embeds.flatMap(({ title, description, footer, fields }) => [
     title,
     description,
+    footer.text,
     ...fields.flatMap(({ name, value }) => [name, value]),
   ]);
   assert.ok(texts.join('').length <= 6000, 'at most 6000 characters in all embeds');
@@ -268,6 +272,7 @@ export const SINKS: readonly Sink[] = [
     config: (url) => ({ token: 'secretsecret', channel: 'C1', api_url: url }),
     check: checkSlack,
     accept: () => ({ status: 200, body: JSON.stringify({ ok: true, ts: '1700000000.000100' }) }),
+    later: () => ({ status: 200, body: JSON.stringify({ ok: false, error: 'ratelimited' }) }),
   },
   {
     type: 'discord',
@@ -347,6 +352,7 @@ export const SINKS: readonly Sink[] = [
     config: (url) => ({ url, api_key: 'secretsecret' }),
     check: checkBulk,
     accept: bulkAnswer,
+    later: (request) => bulkAnswer(request, (index) => (index % 2 === 0 ? 429 : 201)),
     tooLarge: { status: 413 },
   },
   {
@@ -383,7 +389,7 @@ export const SINKS: readonly Sink[] = [
       url,
       format: 'template',
       template:
-        '{"text": "{{priority}}: {{ rule }}: {{output}} {{proc.cmdline}} {{fd.nothing}}", "key": "secretsecret"}',
+        '{"text": "{{priority}}: {{ rule }}: {{output}} {{proc.cmdline}} {{fd.nothing}}", "uid": "{{uuid}}", "key": "secretsecret"}',
     }),
     check: (request) =>
       assert.match((JSON.parse(request.body) as { text: string }).text, /^\w+: Rule \d{4}: .* <NA>$/s),
