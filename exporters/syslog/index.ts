@@ -1,5 +1,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { DeliveringExporter, ExporterContext } from '../helper/exporter.ts';
 import { SUCCESS } from '../helper/outcome.ts';
@@ -14,7 +16,7 @@ export const syslogConfigSchema = z.strictObject({
   host: z.string().min(1).describe('The syslog server.'),
   protocol: z
     .enum(['udp', 'tcp', 'tls'])
-    .describe('How messages travel. Over UDP they may be lost without a trace, and long ones are cut.'),
+    .describe('How messages travel. Over UDP they may be lost on the way without a trace, and long ones are cut.'),
   port: z.int().min(1).max(65535).optional().describe('Default: 514 for udp, 601 for tcp, 6514 for tls.'),
   format: z
     .enum(FORMATS)
@@ -41,6 +43,8 @@ export type SyslogConfig = z.infer<typeof syslogConfigSchema>;
 export const component = { configSchema: syslogConfigSchema, signals: ['logs'], create: createSyslogExporter } as const;
 
 const MOST_UDP_BYTES = 2048;
+/** So long is waited for the word that nobody listens. */
+const UNREACHABLE_MILLIS = 100;
 
 /** Detections as messages of RFC 5424. */
 export function createSyslogExporter(config: SyslogConfig, context: ExporterContext): DeliveringExporter {
@@ -83,6 +87,10 @@ interface Transport {
   close(): void;
 }
 
+/**
+ * A socket for each batch, connected to the server: so the kernel tells if nobody listens there (ICMP: port unreachable), and a name is looked up again. Most
+ * servers are nearer than the pause at the end.
+ */
 class UdpTransport implements Transport {
   readonly #config: SyslogConfig;
   #socket: UdpSocket | undefined;
@@ -91,15 +99,21 @@ class UdpTransport implements Transport {
     this.#config = config;
   }
 
-  async send(messages: readonly string[]): Promise<void> {
+  async send(messages: readonly string[], signal: AbortSignal): Promise<void> {
     const { host, port = DEFAULT_PORTS.udp } = this.#config;
-    this.#socket ??= createSocket(host.includes(':') ? 'udp6' : 'udp4').unref();
-    const socket = this.#socket;
-    for (const message of messages) {
-      await new Promise<void>((resolve, reject) => {
-        socket.send(message, port, host, (error) => (error === null ? resolve() : reject(error)));
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4').unref();
+    this.#socket = socket;
+    const { promise: refused, reject } = Promise.withResolvers<never>();
+    refused.catch(() => {});
+    socket.on('error', reject);
+    socket.connect(port, host);
+    await Promise.race([once(socket, 'connect', { signal }), refused]);
+    for (const message of messages)
+      await new Promise<void>((resolve, fail) => {
+        socket.send(message, (error) => (error === null ? resolve() : fail(error)));
       });
-    }
+    await Promise.race([sleep(UNREACHABLE_MILLIS), refused]);
+    this.close();
   }
 
   close(): void {

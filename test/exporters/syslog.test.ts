@@ -1,61 +1,18 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { PRIORITIES } from '../../collector/detection/priority.ts';
 import { formatMessage } from '../../exporters/syslog/message.ts';
 import { detection } from '../fixtures/detections.ts';
 import { startPipeline, type TestPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
+import { SyslogServer } from '../fixtures/syslog-server.ts';
 
 const RETRY = { retry: { initial_interval: '2ms', max_interval: '10ms' } };
 /** RFC 5424: PRI VERSION SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP STRUCTURED-DATA SP MSG */
 const RFC5424 =
   /^<(\d{1,3})>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}Z) ([!-~]{1,255}) ([!-~]{1,48}) - ([!-~]{1,32}) (\[[!-~]{1,32}(?: [!-~]+="(?:[^"\\\]]|\\["\\\]])*")*\]) \ufeff(.*)$/s;
-
-/** A server that reads octet-counted messages. */
-class SyslogServer {
-  readonly messages: string[] = [];
-  readonly server: Server = createServer((socket) => this.#read(socket));
-  readonly #sockets = new Set<Socket>();
-
-  get port(): number {
-    return (this.server.address() as AddressInfo).port;
-  }
-
-  async listen(port = 0): Promise<this> {
-    this.server.listen(port, '127.0.0.1');
-    await once(this.server, 'listening');
-    return this;
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.server.close(resolve));
-  }
-
-  #read(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => {});
-    let bytes = Buffer.alloc(0);
-    socket.on('data', (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      for (;;) {
-        const space = bytes.indexOf(' ');
-        const end = space + 1 + Number(bytes.toString('latin1', 0, Math.max(0, space)));
-        if (space < 0 || end > bytes.length) return;
-        this.messages.push(bytes.toString('utf8', space + 1, end));
-        bytes = bytes.subarray(end);
-        this.server.emit('message');
-      }
-    });
-  }
-
-  async until(count: number): Promise<void> {
-    while (this.messages.length < count) await once(this.server, 'message');
-  }
-}
 
 async function start(test: TestContext, syslog: object): Promise<TestPipeline> {
   const exporters = { syslog: { host: '127.0.0.1', ...RETRY, ...syslog } };
@@ -124,4 +81,24 @@ it('sends over UDP, each message a datagram of at most 2048 bytes', async (test)
   const [datagram] = (await once(socket, 'message')) as [Buffer];
   assert.ok(datagram.length <= 2048);
   assert.match(datagram.toString(), RFC5424);
+});
+
+it('keeps over UDP what the server says that nobody listens for', async (test) => {
+  const away = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(away, 'listening');
+  const { port } = away.address();
+  away.close();
+  const pipeline = await start(test, { protocol: 'udp', port });
+  const sent = [detection(1), detection(2)];
+  for (const one of sent) pipeline.emit(one);
+  assert.equal(await pipeline.forceFlush(), false);
+  const messages: string[] = [];
+  const back = createSocket('udp4', (datagram) => messages.push(datagram.toString())).bind(port, '127.0.0.1');
+  test.after(() => back.close());
+  await once(back, 'listening');
+  while (!(await pipeline.forceFlush()));
+  assert.deepEqual(
+    messages.map((message) => /uid="([^"]+)"/.exec(message)?.[1]),
+    sent.map(({ uuid }) => uuid),
+  );
 });
