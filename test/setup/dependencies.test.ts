@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -16,6 +16,20 @@ test('docs/dependencies.md gives a reason for each dependency, and names no othe
 
 test('every dependency is pinned', () => {
   for (const [name, version] of Object.entries(all)) assert.match(version, /^\d+\.\d+\.\d+$/, name);
+});
+
+test('every package that the code imports is a dependency of its own, not one that another happens to bring', () => {
+  // A test read YAML with a package that nobody had asked for: the next update of the one that brought it would have taken it away.
+  const files = globSync('{bench,cli,collector,exporters,native,processors,rules,scripts,test}/**/*.ts');
+  const imported = files.flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/^(?:import|export) [^;]*?from '(@[^/']+\/[^/']+|[a-z][^:/']*)[^:']*';$/gm),
+  ]);
+  const names = new Set(imported.map(([, name]) => name as string));
+  assert.ok(names.has('zod'));
+  assert.deepEqual(
+    [...names].filter((name) => !(name in all)),
+    [],
+  );
 });
 
 test('there is one copy of each OpenTelemetry package and of zod', () => {

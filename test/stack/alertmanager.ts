@@ -20,21 +20,25 @@ export interface Notification {
 export class Alertmanager {
   readonly address: string;
 
-  private constructor(address: string) {
+  readonly #program: Program;
+
+  private constructor(address: string, program: Program) {
     this.address = address;
+    this.#program = program;
   }
 
-  static async start(t: TestContext, folder: string, webhook: string): Promise<Alertmanager> {
+  /** @param webhook who is told; undefined: nobody */
+  static async start(t: TestContext, folder: string, webhook?: string): Promise<Alertmanager> {
     const own = join(folder, 'alertmanager');
     mkdirSync(own);
     const [port] = await freePorts(1);
     const address = `127.0.0.1:${port}`;
     const config = composeConfig('alertmanager.yaml', own, {}, {}, (it) => {
-      it.receivers[0].webhook_configs = [{ url: webhook }];
+      if (webhook !== undefined) it.receivers[0].webhook_configs = [{ url: webhook }];
       it.route.group_wait = '100ms';
       it.route.group_interval = '500ms';
     });
-    await Program.start(t, {
+    const program = await Program.start(t, {
       tool: 'alertmanager',
       parameters: [
         `--config.file=${config}`,
@@ -45,7 +49,16 @@ export class Alertmanager {
       folder: own,
       readyUrl: `http://${address}/-/ready`,
     });
-    return new Alertmanager(address);
+    return new Alertmanager(address, program);
+  }
+
+  /** It has what it is sent from now on: alerts are in its memory only. */
+  start(): Promise<void> {
+    return this.#program.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#program.stop('SIGTERM');
   }
 
   /** What is there, whether somebody is told of it or not. */

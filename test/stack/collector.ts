@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { parse, stringify } from 'yaml';
+import { dump, load } from 'js-yaml';
 import { composeConfig } from './compose.ts';
 import { freePorts, Program } from './program.ts';
 
@@ -28,8 +28,11 @@ export class Collector {
     this.#config = config;
   }
 
-  /** @param loki `host:port` */
-  static async start(t: TestContext, folder: string, loki: string): Promise<Collector> {
+  /**
+   * @param loki `host:port`
+   * @param tenant of Loki, where it has several
+   */
+  static async start(t: TestContext, folder: string, loki: string, tenant?: string): Promise<Collector> {
     const own = join(folder, 'collector');
     mkdirSync(own);
     const [grpc, http, metrics, health] = (await freePorts(4)) as [number, number, number, number];
@@ -42,6 +45,7 @@ export class Collector {
     };
     const config = composeConfig('collector.yaml', own, addresses, { '/var/lib/otelcol': own }, (it) => {
       Object.assign(it.exporters['otlp_http/loki'].retry_on_failure, { initial_interval: '200ms', max_interval: '1s' });
+      if (tenant !== undefined) it.exporters['otlp_http/loki'].headers = { 'X-Scope-OrgID': tenant };
       it.service.telemetry.metrics.readers[0].pull.exporter.prometheus.host = '127.0.0.1';
     });
     const program = await Program.start(t, {
@@ -55,10 +59,10 @@ export class Collector {
 
   /** Has it begin anew with other bounds of its memory. @returns those that it had */
   async limitMemory(limits: object): Promise<object> {
-    const config = parse(readFileSync(this.#config, 'utf8'));
+    const config = load(readFileSync(this.#config, 'utf8')) as { processors: { memory_limiter: object } };
     const before = config.processors.memory_limiter;
     config.processors.memory_limiter = limits;
-    writeFileSync(this.#config, stringify(config));
+    writeFileSync(this.#config, dump(config));
     await this.#program.stop('SIGTERM');
     await this.#program.start();
     return before;
