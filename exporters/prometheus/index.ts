@@ -4,6 +4,7 @@ import { ShikraError } from '../../collector/errors.ts';
 import { http } from '../../collector/node-http.ts';
 import type { ExporterContext, ServingExporter } from '../helper/exporter.ts';
 import { type PrometheusConfig, prometheusConfigSchema } from './config.ts';
+import { FalcoCompat } from './falco-compat.ts';
 
 export { type PrometheusConfig, prometheusConfigSchema } from './config.ts';
 
@@ -31,7 +32,7 @@ export function createPrometheusExporter(config: PrometheusConfig, context: Expo
     },
     async start() {
       if (server !== undefined) return;
-      server = http.createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, handler(context));
+      server = http.createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, handler(config, context));
       try {
         await listen(server, config);
       } catch (error) {
@@ -67,9 +68,14 @@ function listen(server: Server, { host, port }: PrometheusConfig): Promise<void>
 
 type Reply = (response: ServerResponse) => void | Promise<void>;
 
-function handler({ metrics, ready, logger }: ExporterContext): RequestListener {
+function handler({ falco_compat }: PrometheusConfig, context: ExporterContext): RequestListener {
+  const { metrics, ready, logger, resource } = context;
+  const compat = falco_compat
+    ? new FalcoCompat(metrics.registry, String(resource.attributes['host.name'] ?? 'unknown'))
+    : undefined;
+  const page = async () => `${await metrics.registry.metrics()}${(await compat?.text()) ?? ''}`;
   const replies: Readonly<Record<string, Reply>> = {
-    '/metrics': async (response) => send(response, 200, await metrics.registry.metrics(), metrics.registry.contentType),
+    '/metrics': async (response) => send(response, 200, await page(), metrics.registry.contentType),
     '/healthz': (response) => sendJson(response, 200, { status: 'ok' }),
     '/readyz': (response) => {
       const { ready: isReady, parts } = ready();

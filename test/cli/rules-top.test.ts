@@ -37,7 +37,7 @@ before(async () => {
     { name: 'Dear', priority: 'Warning', source: 'syscall' },
     { name: ODD_NAME, priority: 'Error', source: 'k8s_audit' },
   ]);
-  exporter = createPrometheusExporter({ host: '127.0.0.1', port: 0 }, {
+  exporter = createPrometheusExporter({ host: '127.0.0.1', port: 0, falco_compat: false }, {
     metrics,
     logger: pino({ level: 'silent' }),
     ready: () => ({ ready: true, parts: {} }),

@@ -13,6 +13,16 @@ import { runMiner } from './scenes.ts';
 
 /** What Prometheus says of its own scrapes. */
 const OF_SCRAPES = /^(up|scrape_.*|target_info|otel_scope_info)$/;
+/** What dashboards that were made for Falco and Falcosidekick ask, in short. */
+const OF_FALCO = [
+  'sum by (rule_name) (increase(falcosecurity_falco_rules_matches_total{priority="2", source="syscall"}[1m]))',
+  'rate(falcosecurity_scap_n_evts_total[1m])',
+  'falcosecurity_falco_memory_rss_bytes',
+  'count by (version) (falcosecurity_falco_version_info)',
+  'rate(falco_events{rule=~".+"}[1m])',
+  'sum by (priority_raw) (increase(falcosecurity_falcosidekick_falco_events_total{rule="Crypto miner started by name"}[1m]))',
+  'sum by (destination) (falcosecurity_falcosidekick_outputs_total{status="ok"})',
+];
 /** They have no series before something happens that does not happen here. */
 const RARE =
   /^shikra_(k8s_audit|receiver_records|rule_keys|container_lookups|container_engines|exporter_(open_)?incidents)/;
@@ -33,7 +43,7 @@ test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, asyn
   await Agent.start(t, folder, {
     kernel: { rules_files: [bundledRulesPath()] },
     exporters: {
-      prometheus: { port },
+      prometheus: { port, falco_compat: true },
       otlp: { endpoint: `${prometheus.url}/api/v1/otlp`, metrics_interval: '1s' },
     },
     pipelines: {
@@ -48,7 +58,7 @@ test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, asyn
     const shapes = async (matcher: string) => {
       const series = await prometheus.series(matcher);
       const shape = ({ __name__: name, job: _job, instance: _instance, ...labels }: Record<string, string>) =>
-        OF_SCRAPES.test(name!) ? [] : [`${name}{${Object.keys(labels).sort()}}`];
+        OF_SCRAPES.test(name!) || name!.startsWith('falco') ? [] : [`${name}{${Object.keys(labels).sort()}}`];
       return [...new Set(series.flatMap(shape))].sort();
     };
     let [one, other] = [['scraped'], ['sent']];
@@ -79,6 +89,14 @@ test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, asyn
       assert.equal(alert.labels.severity, 'critical');
       assert.match(alert.annotations.description!, /matched 1 time\(s\) in 5m on /);
     });
+
+  await t.test('dashboards made for Falco find what they ask for', async () => {
+    for (const query of OF_FALCO)
+      await until(`something of ${query}`, async () => {
+        const found = await prometheus.instant(query);
+        return found.some(({ values }) => values.some(([, value]) => Number(value) > 0));
+      });
+  });
 
   await t.test('every rule is evaluated without an error, and none fires without a cause', async () => {
     const rules = await prometheus.rules();
