@@ -15,7 +15,7 @@ const latency = (quantile: number) =>
 
 export const HEALTH: Dashboard = {
   uid: 'shikra-health',
-  title: 'Shikra: agents',
+  title: 'Shikra: agent health',
   description: 'Whether the agents see everything, and whether what they find arrives.',
   from: 'now-6h',
   // Loki's is not asked here, but a dashboard that links to the others hands it on.

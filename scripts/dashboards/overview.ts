@@ -1,5 +1,6 @@
+import { CustomVariableBuilder, TextBoxVariableBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
 import { AGENT_LOGS } from '../logql.ts';
-import { AGENT, AGENTS, DATA_SOURCES, type Dashboard } from './dashboard.ts';
+import { AGENT, AGENTS, ALL, DATA_SOURCES, type Dashboard } from './dashboard.ts';
 import { logs, loki, prometheus, row, stat, table, timeseries } from './panels.ts';
 
 const RULE_PAGE = {
@@ -16,27 +17,21 @@ const inRange = (priorities: string) =>
 const SHOWN = `${AGENT_LOGS} | shikra_priority=~"$priority" | k8s_namespace_name=~"$namespace"`;
 const counted = (by: string, filter = '') => `sum by (${by}) (count_over_time(${SHOWN}${filter} [$__auto]))`;
 
-const PRIORITY = {
-  type: 'custom',
-  name: 'priority',
-  label: 'Priority',
-  query: 'emergency,alert,critical,error,warning,notice,informational,debug',
-  multi: true,
-  includeAll: true,
-  allValue: '.+',
-  current: { text: 'All', value: '$__all' },
-};
-const NAMESPACE = {
-  type: 'textbox',
-  name: 'namespace',
-  label: 'Namespace (pattern)',
-  query: '.*',
-  current: { text: '.*', value: '.*' },
-};
+const PRIORITY = new CustomVariableBuilder('priority')
+  .label('Priority')
+  .values('emergency,alert,critical,error,warning,notice,informational,debug')
+  .multi(true)
+  .includeAll(true)
+  .allValue('.+')
+  .current(ALL);
+const NAMESPACE = new TextBoxVariableBuilder('namespace')
+  .label('Namespace (pattern)')
+  .defaultValue('.*')
+  .current({ text: '.*', value: '.*' });
 
 export const OVERVIEW: Dashboard = {
   uid: 'shikra-overview',
-  title: 'Shikra: detections',
+  title: 'Shikra: security events',
   description:
     'What was detected, where, and by which rules. Priority and namespace choose among the detections in Loki.',
   from: 'now-24h',
@@ -88,14 +83,21 @@ export const OVERVIEW: Dashboard = {
       'Detections in Loki, by the host that they are from.',
       'short',
       [loki(`sum by (host) (count_over_time(${SHOWN} | label_format host=host_name [$__auto]))`, '{{host}}')],
-      { stacked: true },
+      { stacked: true, width: 8 },
     ),
     timeseries(
       'By namespace',
       'Detections in Loki, by the Kubernetes namespace of the process.',
       'short',
       [loki(counted('k8s_namespace_name', ' | k8s_namespace_name!=""'), '{{k8s_namespace_name}}')],
-      { stacked: true },
+      { stacked: true, width: 8 },
+    ),
+    timeseries(
+      'By pod',
+      'Detections in Loki, by the pod of the process: the ten that have most.',
+      'short',
+      [loki(`topk(10, ${counted('k8s_pod_name', ' | k8s_pod_name!=""')})`, '{{k8s_pod_name}}')],
+      { stacked: true, width: 8 },
     ),
     table(
       'Top rules',

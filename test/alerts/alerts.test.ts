@@ -101,7 +101,9 @@ describe('the example for Alertmanager', () => {
   for (const [receiver, labels] of [
     ['pager', ['alertname=ShikraReverseShell', 'severity=critical']],
     ['security', ['alertname=ShikraErrorDetection', 'severity=warning']],
-    ['platform', ['alertname=ShikraNoEvents', 'severity=critical']],
+    ['pager', ['alertname=ShikraNoEvents', 'severity=critical']],
+    ['pager', ['alertname=ShikraCanaryMissing', 'severity=critical']],
+    ['platform', ['alertname=ShikraRulesReloadFailed', 'severity=warning']],
     ['platform', ['alertname=ShikraDeadLetters', 'severity=warning']],
     ['pager', ['alertname="Reverse shell"', 'severity=critical', 'priority=critical', 'source=syscall']],
     ['default', ['alertname=Watchdog']],
@@ -110,6 +112,20 @@ describe('the example for Alertmanager', () => {
       const parameters = ['config', 'routes', 'test', `--config.file=${file}`, ...labels];
       assert.equal(spawnSync(amtool!, parameters, { encoding: 'utf8' }).stdout.trim(), receiver);
     });
+
+  it('has a route for each alert about the agents themselves', () => {
+    // ShikraCanaryMissing was new and not in the route: it went to those who look at detections.
+    const [, names] = /alertname=~"Shikra\(([\w|]+)\)"/.exec(readFileSync(file, 'utf8'))!;
+    const ofDetections = /^Shikra(CriticalDetection|ReverseShell|CryptoMining|ErrorDetection|HighDetectionRate)$/;
+    const ofAgents = rulesIn(RULES).flatMap(({ alert }) => (ofDetections.test(alert) ? [] : [alert]));
+    assert.deepEqual(
+      names!
+        .split('|')
+        .map((name) => `Shikra${name}`)
+        .sort(),
+      ofAgents.sort(),
+    );
+  });
 
   it('names only alerts that there are', () => {
     const named = [...readFileSync(file, 'utf8').matchAll(/\bShikra[A-Z]\w+/g)].map(([name]) => name);

@@ -25,10 +25,20 @@ interface Panel {
   readonly fieldConfig?: { readonly defaults: { readonly unit?: string } };
 }
 
+interface Variable {
+  readonly name: string;
+  readonly type: string;
+  readonly query: string;
+  readonly refresh?: number;
+  readonly multi?: boolean;
+  readonly allValue?: string;
+}
+
 interface Dashboard {
   readonly uid: string;
   readonly title: string;
-  readonly templating: { readonly list: readonly { readonly name: string; readonly query: string }[] };
+  readonly editable: boolean;
+  readonly templating: { readonly list: readonly Variable[] };
   readonly panels: readonly Panel[];
 }
 
@@ -82,6 +92,16 @@ for (const file of FILES) {
       for (const text of texts)
         for (const [, name] of text.matchAll(/\$(?!__)(\w+)/g)) assert.ok(names.has(name as string), text);
       for (const { datasource } of targetsOf(dashboard)) assert.equal(datasource.uid, `$${datasource.type}_datasource`);
+    });
+
+    it("keeps the dashboard-linter's rules for the whole", () => {
+      assert.equal(dashboard.editable, false, 'uneditable-dashboard');
+      for (const { name, type, refresh, multi, allValue } of dashboard.templating.list)
+        if (type === 'query')
+          assert.deepEqual([refresh, multi, allValue], [2, true, '.+'], `template-on-time-change-reload: ${name}`);
+      const names = dashboard.templating.list.map(({ name }) => name);
+      for (const name of ['prometheus_datasource', 'loki_datasource', 'job', 'instance'])
+        assert.ok(names.includes(name));
     });
 
     it('says of every panel what it shows and in which unit', () => {
