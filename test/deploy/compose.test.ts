@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { load } from 'js-yaml';
+import { z } from 'zod';
 import { checkCapabilities } from '../../cli/doctor/host.ts';
 import { builtTool, TOOLS } from '../../scripts/tools.ts';
 import { NO_PROMTOOL, runPromtool } from '../alerts/promtool.ts';
@@ -94,6 +95,84 @@ describe('what the parts are configured with', () => {
     const parameters = ['check-config', join(FOLDER, 'alertmanager.yaml')];
     const { status, stderr } = spawnSync(amtool!, parameters, { encoding: 'utf8' });
     assert.equal(status, 0, stderr);
+  });
+
+  const loki = builtTool('loki');
+  it("is taken by Loki's own check", { skip: loki ? false : '`node scripts/tools.ts loki` builds it' }, () => {
+    const parameters = ['-verify-config', `-config.file=${join(FOLDER, 'loki.yaml')}`];
+    const { status, stderr } = spawnSync(loki!, parameters, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  });
+
+  const collector = builtTool('collector');
+  it("is taken by the Collector's own check", {
+    skip: collector ? false : '`node scripts/tools.ts collector` builds it',
+  }, () => {
+    const parameters = ['validate', `--config=${join(FOLDER, 'collector.yaml')}`];
+    const { status, stderr } = spawnSync(collector!, parameters, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  });
+
+  it('has only keys that Grafana documents for its provisioning', () => {
+    // https://grafana.com/docs/grafana/latest/administration/provisioning/
+    const url = z.url({ protocol: /^http$/ });
+    const common = {
+      name: z.string(),
+      uid: z.string(),
+      access: z.literal('proxy'),
+      url,
+      isDefault: z.literal(true).optional(),
+    };
+    const dataSource = z.discriminatedUnion('type', [
+      z.strictObject({
+        ...common,
+        type: z.literal('prometheus'),
+        jsonData: z.strictObject({ timeInterval: z.string().regex(/^\d+s$/), alertmanagerUid: z.string() }),
+      }),
+      z.strictObject({
+        ...common,
+        type: z.literal('loki'),
+        jsonData: z.strictObject({
+          maxLines: z.int(),
+          alertmanagerUid: z.string(),
+          derivedFields: z.array(
+            z.strictObject({
+              name: z.string(),
+              matcherType: z.enum(['label', 'regex']),
+              matcherRegex: z.string(),
+              // Grafana takes a single dollar sign for a variable of the environment.
+              url: z.string().regex(/^[^$]*(\$\$\{[^$]*)*$/),
+              urlDisplayLabel: z.string(),
+            }),
+          ),
+        }),
+      }),
+      z.strictObject({
+        ...common,
+        type: z.literal('alertmanager'),
+        jsonData: z.strictObject({ implementation: z.enum(['prometheus', 'mimir', 'cortex']) }),
+      }),
+    ]);
+    const provider = z.strictObject({
+      name: z.string(),
+      orgId: z.literal(1),
+      folder: z.string(),
+      type: z.literal('file'),
+      disableDeletion: z.boolean(),
+      allowUiUpdates: z.boolean(),
+      updateIntervalSeconds: z.int().min(11),
+      options: z.strictObject({ path: z.string().startsWith('/') }),
+    });
+    const version = { apiVersion: z.literal(1) };
+    const { datasources } = z
+      .strictObject({ ...version, datasources: z.array(dataSource) })
+      .parse(yaml('grafana/provisioning/datasources/shikra.yaml'));
+    z.strictObject({ ...version, providers: z.array(provider) }).parse(
+      yaml('grafana/provisioning/dashboards/shikra.yaml'),
+    );
+    const uids = datasources.map(({ uid }) => uid);
+    for (const { jsonData } of datasources)
+      if ('alertmanagerUid' in jsonData) assert.ok(uids.includes(jsonData.alertmanagerUid));
   });
 
   it('inhibits as the example for Alertmanager does', () => {

@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import type { TLSSocket } from 'node:tls';
 import { createResource } from '../../collector/pipeline/resource.ts';
-import { HttpClient } from '../../exporters/helper/http-client.ts';
 import { detection } from '../fixtures/detections.ts';
 import { HttpReceiver, type HttpReceiverSettings, type ReceivedRequest } from '../fixtures/http-receiver.ts';
 import { startPipeline, type TestPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
@@ -302,85 +296,4 @@ it('waits as long as Discord says in its answer', async (test) => {
   pipeline.emit(detection(1));
   await flush(pipeline);
   assert.equal(receiver.taken.length, 1);
-});
-
-/** A certificate authority, and certificates for a server and a client that it signed. */
-function certificates(folder: string) {
-  const file = (name: string) => join(folder, name);
-  const openssl = (...words: string[]) => execFileSync('openssl', words, { stdio: 'ignore' });
-  const key = (name: string) => [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-keyout',
-    file(`${name}.key`),
-  ];
-  openssl('req', '-x509', ...key('ca'), '-out', file('ca.pem'), '-subj', '/CN=ca', '-days', '1');
-  for (const name of ['server', 'client']) {
-    const signer = ['-CA', file('ca.pem'), '-CAkey', file('ca.key')];
-    const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-addext', 'basicConstraints=CA:FALSE'];
-    openssl(
-      'req',
-      '-x509',
-      ...key(name),
-      ...signer,
-      ...names,
-      '-out',
-      file(`${name}.pem`),
-      '-subj',
-      `/CN=${name}`,
-      '-days',
-      '1',
-    );
-  }
-  return file;
-}
-
-it('shows a certificate of its own over TLS, trusts the named authority, and loses nothing without either', async (test) => {
-  const file = certificates(temporaryFolder(test));
-  const read = (name: string) => readFileSync(file(name));
-  const peers: string[] = [];
-  const server = createServer(
-    {
-      key: read('server.key'),
-      cert: read('server.pem'),
-      ca: read('ca.pem'),
-      requestCert: true,
-      rejectUnauthorized: true,
-    },
-    (request, response) => {
-      peers.push((request.socket as TLSSocket).getPeerCertificate().subject.CN as string);
-      request.resume();
-      response.end();
-    },
-  ).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  test.after(() => server.close());
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  const store = join(temporaryFolder(test), 's.db');
-  const attempt = async (tls: object) => {
-    const pipeline = await startPipeline({ store, exporters: { webhook: { url, tls, ...QUICK } } });
-    if (peers.length === 0) pipeline.emit(detection(1));
-    await new Promise((resolve) => setImmediate(resolve));
-    const done = await pipeline.forceFlush();
-    await pipeline.shutdown(0);
-    return done;
-  };
-  assert.equal(await attempt({}), false, 'an authority that nobody named');
-  assert.equal(await attempt({ ca_file: file('ca.pem') }), false, 'no certificate of its own');
-  assert.equal(peers.length, 0);
-  const tls = { ca_file: file('ca.pem'), cert_file: file('client.pem'), key_file: file('client.key') };
-  while (!(await attempt(tls)));
-  assert.ok(peers.length > 0 && peers.every((peer) => peer === 'client'));
-});
-
-it('goes through the proxy that the environment names', async (test) => {
-  const proxy = await receive(test, { accept: () => ({ status: 200, body: 'by proxy' }) });
-  const client = new HttpClient(undefined, { HTTP_PROXY: proxy.url, NO_PROXY: 'internal.example' });
-  test.after(() => client.close());
-  const response = await client.send({ url: 'http://far.example/hook', body: '{}' }, AbortSignal.timeout(5000));
-  assert.equal(response.body, 'by proxy');
-  assert.equal(proxy.taken[0]!.request.path, 'http://far.example/hook');
 });
