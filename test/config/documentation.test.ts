@@ -53,6 +53,12 @@ const VALUES: Readonly<Record<string, string | undefined>> = {
   SLACK_MINIMUMPRIORITY: 'info',
   OPSGENIE_REGION: 'eu',
   PAGERDUTY_REGION: 'eu',
+  OTLP_LOGS_PROTOCOL: 'grpc',
+  REDIS_DATABASE: '3',
+  SMTP_FROM: 'shikra@example.com',
+  SMTP_TO: 'soc@example.com',
+  SYSLOG_PORT: '601',
+  SYSLOG_PROTOCOL: 'tls',
 };
 
 for (const page of PAGES) {
