@@ -111,10 +111,10 @@ export class OwnEvents {
     }
     const { program } = FAMILY_CANARIES.find((canary) => canary.type === type)!;
     this.seen.add('dispatch_sys_exit').add(program);
+    if (type !== PATHS) return;
     // What was noted at the beginning is told beside what stands there at the end.
     const path = text(memory, at, PATH.path_raw);
-    if (type === PATHS && path.includes(this.#argument) && text(memory, at, PATH.path_before) === path)
-      this.seen.add('note_paths');
+    if (path.includes(this.#argument) && text(memory, at, PATH.path_before) === path) this.seen.add('note_paths');
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EVENT_TYPES, FORK, HEADER, PROCESS, SCALAR } from '../../../collector/sources/kernel/layout.ts';
+import { FAMILY_CANARIES } from '../../../collector/sources/kernel/canary-calls.ts';
+import { DESCRIPTOR, EVENT_TYPES, FORK, HEADER, PROCESS, SCALAR } from '../../../collector/sources/kernel/layout.ts';
 import { Memory } from '../../../collector/sources/kernel/memory.ts';
 import { OwnEvents } from '../../../collector/sources/kernel/own-events.ts';
 
@@ -106,4 +107,21 @@ test('a canary of another process, or of another round, shows nothing; no rule s
   assert.deepEqual([...own.seen], []);
   assert.equal(own.take(...scalar('canary_scalar', SELF, 0, TOKEN)), true);
   assert.deepEqual([...own.seen], ['dispatch_sys_exit', 'collect_scalar']);
+});
+
+// The canary of descriptors was asked for a path as well: where paths have theirs stood something else, and up to 64 KiB behind the record were read as one.
+test('of a canary that names no path none is read', () => {
+  const descriptor = FAMILY_CANARIES.find(({ program }) => program === 'collect_descriptor')!;
+  const memory = new Memory(new ArrayBuffer(1024));
+  u32(HEADER.pid, SELF)(memory.bytes);
+  u32(DESCRIPTOR.argument, TOKEN)(memory.bytes);
+  let read = 0;
+  memory.bytes.toString = () => {
+    read++;
+    return '';
+  };
+  const own = new OwnEvents(ROUND);
+  own.take(descriptor.type, memory, 0);
+  assert.deepEqual([...own.seen], ['dispatch_sys_exit', 'collect_descriptor']);
+  assert.equal(read, 0);
 });
