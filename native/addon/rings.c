@@ -18,6 +18,8 @@
 #define HEADROOM_PART 4
 /* How many parts a ring is handed out in. */
 #define PARTS 16
+/* The largest record (RECORD_STRINGS_BYTES of record.bpf.h), and the beginnings of it and of the next. */
+#define RECORD_BYTES (32768 + 64)
 #define LINE_BYTES 64
 /* As many as a processor waits for at a time. */
 #define LINES_AHEAD 16
@@ -39,14 +41,9 @@ struct ring_settings ring_settings(uint32_t bytes, uint32_t cpus)
 	};
 }
 
-/*
- * The kernel offers the data twice in a row, so that a record never wraps; it is mapped once, as each mapping counts as memory of ours.
- * The reader copies the one record in a ring's length that wraps.
- */
+/* The kernel offers the data twice in a row, so that a record never wraps; here it is once. The reader copies the one record in a ring's length that wraps. */
 static bool make_ring(struct rings *rings, struct ring *ring, uint32_t bytes)
 {
-	void *producer;
-
 	ring->bytes = bytes;
 	ring->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "shikra_ring", 0, 0, bytes, NULL);
 	if (ring->fd < 0)
@@ -56,12 +53,12 @@ static bool make_ring(struct rings *rings, struct ring *ring, uint32_t bytes)
 		ring->consumer = NULL;
 		return false;
 	}
-	producer = mmap(NULL, rings->page_bytes + bytes, PROT_READ, MAP_SHARED, ring->fd, rings->page_bytes);
-	if (producer == MAP_FAILED)
+	ring->producer = mmap(NULL, rings->page_bytes, PROT_READ, MAP_SHARED, ring->fd, rings->page_bytes);
+	if (ring->producer == MAP_FAILED) {
+		ring->producer = NULL;
 		return false;
-	ring->producer = producer;
-	ring->data = (unsigned char *)producer + rings->page_bytes;
-	return true;
+	}
+	return window_open(&ring->window, ring->fd, 2 * rings->page_bytes, bytes, rings->page_bytes);
 }
 
 bool rings_make(struct rings *rings, int map, uint32_t cpus, uint32_t cpus_per_ring, const uint32_t *bytes)
@@ -94,7 +91,7 @@ void *ring_data(struct rings *rings, uint32_t ring, size_t *bytes)
 {
 	rings->lent = true;
 	*bytes = rings->all[ring].bytes;
-	return rings->all[ring].data;
+	return rings->all[ring].window.data;
 }
 
 static unsigned long produced_of(const struct ring *ring)
@@ -164,8 +161,16 @@ void rings_unwatch(struct rings *rings)
 static unsigned long fetch(const struct ring *ring, unsigned long from, unsigned long to)
 {
 	for (; from < to; from += LINE_BYTES)
-		__builtin_prefetch(ring->data + (from & (ring->bytes - 1)), 0, 2);
+		__builtin_prefetch(ring->window.data + (from & (ring->bytes - 1)), 0, 2);
 	return from;
+}
+
+/* What was handed out stays mapped, and what a walk by a part may come to is. */
+static bool show(struct ring *ring, unsigned long produced)
+{
+	unsigned long end = ring->complete + ring->bytes / PARTS + RECORD_BYTES;
+
+	return window_show(&ring->window, *ring->consumer, end < produced ? end : produced);
 }
 
 /* Follows the headers of finished records, for a part of the ring; one under construction has its busy bit set and ends the walk. */
@@ -179,7 +184,7 @@ static unsigned long complete_position(struct ring *ring, unsigned long produced
 		unsigned long ahead = at + LINES_AHEAD * LINE_BYTES;
 
 		fetched = fetch(ring, fetched, ahead < produced ? ahead : produced);
-		uint32_t header = __atomic_load_n((uint32_t *)(ring->data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE);
+		uint32_t header = __atomic_load_n((uint32_t *)(ring->window.data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE);
 
 		if (header & BPF_RINGBUF_BUSY_BIT)
 			break;
@@ -193,9 +198,9 @@ static unsigned long complete_position(struct ring *ring, unsigned long produced
 static double time_of_next(const struct ring *ring, unsigned long produced, double otherwise)
 {
 	unsigned long at = ring->complete;
-	const struct event_header *header = (void *)(ring->data + ((at + BPF_RINGBUF_HDR_SZ) & (ring->bytes - 1)));
+	const struct event_header *header = (void *)(ring->window.data + ((at + BPF_RINGBUF_HDR_SZ) & (ring->bytes - 1)));
 
-	if (at >= produced || __atomic_load_n((uint32_t *)(ring->data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE) & BPF_RINGBUF_BUSY_BIT)
+	if (at >= produced || __atomic_load_n((uint32_t *)(ring->window.data + (at & (ring->bytes - 1))), __ATOMIC_ACQUIRE) & BPF_RINGBUF_BUSY_BIT)
 		return otherwise;
 	return header->time_ns < otherwise ? header->time_ns : otherwise;
 }
@@ -231,6 +236,11 @@ bool rings_advance(struct rings *rings, double *positions)
 		if (consumed <= ring->complete && consumed >= *ring->consumer)
 			__atomic_store_n(ring->consumer, consumed, __ATOMIC_RELEASE);
 		used[i] = produced[i] - *ring->consumer;
+		if (!show(ring, produced[i])) {
+			*until = 0; /* without this one nothing is complete */
+			positions[2 * i + 1] = ring->complete;
+			continue;
+		}
 		positions[2 * i + 1] = complete_position(ring, produced[i]);
 		*until = time_of_next(ring, produced[i], *until);
 		waiting |= positions[2 * i + 1] != positions[2 * i];
@@ -253,8 +263,10 @@ void rings_close(struct rings *rings)
 	for (uint32_t i = 0; i < rings->count; i++) {
 		struct ring *ring = &rings->all[i];
 
-		if (ring->producer && !rings->lent)
-			munmap(ring->producer, rings->page_bytes + ring->bytes);
+		if (!rings->lent)
+			window_close(&ring->window);
+		if (ring->producer)
+			munmap(ring->producer, rings->page_bytes);
 		if (ring->consumer)
 			munmap(ring->consumer, rings->page_bytes);
 		if (ring->fd > 0)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../bpf/event_host.h"
+#include "window.h"
 
 #define RINGS_MAX (CPUS_MAX * RING_KINDS)
 
@@ -20,7 +21,7 @@ struct ring {
 	uint32_t bytes;
 	unsigned long *consumer;
 	unsigned long *producer;
-	unsigned char *data;
+	struct window window;
 	unsigned long complete; /* position up to which records are known to be complete */
 };
 
@@ -33,7 +34,7 @@ struct rings {
 	int stop_fd;
 	pthread_t thread;
 	bool thread_runs;
-	bool lent; /* JavaScript has views of the data, which may outlive the rings: it stays mapped */
+	bool lent; /* JavaScript has views of the data, which may outlive the rings: its addresses stay */
 	atomic_bool notified;
 	rings_notify notify;
 	void *context;
@@ -45,7 +46,7 @@ void rings_init(struct rings *rings);
 struct ring_settings ring_settings(uint32_t bytes, uint32_t cpus);
 /* Makes them and puts them into the probe's map of maps. bytes: of each kind, powers of two, at least a page. False and errno on failure. */
 bool rings_make(struct rings *rings, int map, uint32_t cpus, uint32_t cpus_per_ring, const uint32_t *bytes);
-/* A ring's data; a record that begins near its end goes on at its beginning. Stays mapped from now on. */
+/* A ring's data, of which what rings_advance told is there; a record that begins near its end goes on at its beginning. Its addresses stay valid from now on. */
 void *ring_data(struct rings *rings, uint32_t ring, size_t *bytes);
 /* Starts the thread that calls notify when records wait, then not again before rings_advance. False and errno on failure. */
 bool rings_watch(struct rings *rings, rings_notify notify, void *context);

@@ -40,3 +40,25 @@ test('records that go round the end of the ring come whole', async () => {
     small.close();
   }
 });
+
+test('of a ring only what is being read counts as memory of the agent', async () => {
+  const large = await Capture.start({ ringPreset: 6, cpusPerRing: 0, eventTypes: ['openat'] });
+  try {
+    const all = large.source.stats().rings.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 10_000; i++) readFileSync('/etc/hostname');
+      large.drain();
+      const mapped = mappedRingBytes();
+      assert.ok(mapped > 0 && mapped < all / 4, `${mapped} of ${all} bytes are mapped`);
+    }
+  } finally {
+    large.close();
+  }
+});
+
+/** Of all rings of this process: smaps(5). */
+function mappedRingBytes(): number {
+  const maps = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-)/m);
+  const rings = maps.filter((map) => map.includes('anon_inode:bpf-map'));
+  return rings.reduce((sum, map) => sum + Number(/^Rss:\s+(\d+)/m.exec(map)![1]) * 1024, 0);
+}
