@@ -18,6 +18,9 @@ export function seconds(value: number): string {
   return value.toFixed(3);
 }
 
-export function mebibytes(bytes: number): string {
-  return (bytes / 2 ** 20).toFixed(0);
+/** One of them: what is promised of memory is said in these. */
+export const MEGABYTE = 1_000_000;
+
+export function megabytes(bytes: number): string {
+  return (bytes / MEGABYTE).toFixed(0);
 }

@@ -1,6 +1,6 @@
 import type { StartTimes } from './agent.ts';
 import { CONDITIONS, type ConditionName } from './conditions.ts';
-import { count, mebibytes, seconds, spreadText, table } from './format.ts';
+import { count, megabytes, seconds, spreadText, table } from './format.ts';
 import type { AgentFigures, Round } from './measure.ts';
 import { microsPerIteration, nanosPerEvent, type Results } from './results.ts';
 import type { TimedRuleLoad } from './rule-loads.ts';
@@ -35,7 +35,7 @@ export function summary({ perSecond, agent }: Round): string {
     `${nanosPerEvent(agent).toFixed(0)} ns CPU per event`,
     `${microsPerIteration(agent).toFixed(1)} µs per iteration`,
     `${agent.lost} lost`,
-    `${mebibytes(agent.rssBytes)} MiB`,
+    `${megabytes(agent.rssBytes)} MB`,
     `first event after ${agent.startTimes.firstEventMillis} ms`,
   ].join('; ');
 }
@@ -120,8 +120,8 @@ const AGENT_LINES: readonly AgentLine[] = [
   ['CPU seconds, system', ({ systemSeconds }) => systemSeconds, seconds],
   ['CPU seconds of the collector thread', ({ collectorSeconds }) => collectorSeconds, seconds],
   ['CPU seconds of all other threads', ({ otherThreadsSeconds }) => otherThreadsSeconds, seconds],
-  ['RSS after the loop, MiB', ({ rssBytes }) => rssBytes, mebibytes],
-  ['largest RSS, MiB', ({ peakRssBytes }) => peakRssBytes, mebibytes],
+  ['RSS after the loop, MB', ({ rssBytes }) => rssBytes, megabytes],
+  ['largest RSS, MB', ({ peakRssBytes }) => peakRssBytes, megabytes],
 ];
 
 /** These, where a loop makes events: elsewhere they would share out what the agent does anyway. */

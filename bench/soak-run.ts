@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { HostCgroup } from '../test/containers/host-cgroup.ts';
 import { AgentProcess } from '../test/kernel/agent-process.ts';
 import { sleep } from './child.ts';
+import { MEGABYTE } from './format.ts';
 import { BUILD, buildPrograms } from './programs.ts';
 import { processUsage } from './usage.ts';
 
@@ -158,8 +159,7 @@ export function growthPerMinute(samples: readonly Sample[]): number | undefined 
   return (along / mean(({ seconds }) => (seconds - meanSeconds) ** 2)) * 60;
 }
 
-const MIB = 2 ** 20;
-const MOST_GROWTH_BYTES_PER_MINUTE = MIB;
+const MOST_GROWTH_BYTES_PER_MINUTE = MEGABYTE;
 /** Of processes that others start and end at this very moment. */
 const MOST_STALE_PROCESSES = 5;
 /** A scrape's connection may be open or not. */
@@ -171,7 +171,7 @@ export function failuresOf({ samples, staleProcesses, staleContainers }: SoakRes
   const growth = growthPerMinute(samples);
   if (growth !== undefined && growth >= MOST_GROWTH_BYTES_PER_MINUTE)
     failures.push(
-      `memory: expected less than 1 MiB a minute more after the first minute, found ${(growth / MIB).toFixed(2)}`,
+      `memory: expected less than 1 MB a minute more after the first minute, found ${(growth / MEGABYTE).toFixed(2)}`,
     );
   if (staleProcesses > MOST_STALE_PROCESSES)
     failures.push(`process table: ${staleProcesses} entries of processes that are not there`);

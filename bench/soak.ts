@@ -10,7 +10,7 @@ import { failuresOf, soak } from './soak-run.ts';
 
 const USAGE = `usage: npm run soak -- [options]      (as root)
 
-Exit code 1 if the agent's memory grows by 1 MiB a minute or more after the first minute, or if it keeps entries of processes or containers that
+Exit code 1 if the agent's memory grows by 1 MB a minute or more after the first minute, or if it keeps entries of processes or containers that
 are gone, or file descriptors.
 
   --minutes N               how long (default 10)
@@ -50,9 +50,9 @@ async function main(): Promise<number> {
   const results = await soak({
     ...options,
     onSample(sample) {
-      const [seconds, mib, descriptors, processes, containers] = cellsOf(sample);
+      const [seconds, megabytes, descriptors, processes, containers] = cellsOf(sample);
       console.error(
-        `${seconds} s: ${mib} MiB, ${descriptors} descriptors, ${processes} processes, ${containers} containers`,
+        `${seconds} s: ${megabytes} MB, ${descriptors} descriptors, ${processes} processes, ${containers} containers`,
       );
     },
   });

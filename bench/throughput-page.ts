@@ -1,4 +1,4 @@
-import { count, mebibytes, table } from './format.ts';
+import { count, megabytes, table } from './format.ts';
 import type { Machine } from './machine.ts';
 import type { DeliveryResults } from './throughput-run.ts';
 
@@ -11,7 +11,7 @@ export function failuresOf({ made, otlp, file, peakRssBytes }: DeliveryResults):
   return [
     ...missing('the OTLP receiver', otlp.unique),
     ...missing('the file', file.unique),
-    ...(peakRssBytes > MOST_RSS_BYTES ? [`RSS was ${mebibytes(peakRssBytes)} MiB, expected at most 250 MB`] : []),
+    ...(peakRssBytes > MOST_RSS_BYTES ? [`RSS was ${megabytes(peakRssBytes)} MB, expected at most 250 MB`] : []),
   ];
 }
 
@@ -67,7 +67,7 @@ function rows(results: DeliveryResults): [string, string][] {
     ['CPU of the agent per detection', `${((agentSeconds / measured) * 1e6).toFixed(0)} µs`],
     ['CPU seconds of the agent, by thread', threads.join(', ')],
     ['CPU seconds of the receiver', results.sinkSeconds.toFixed(1)],
-    ['largest RSS of the agent', `${mebibytes(results.peakRssBytes)} MiB`],
-    ['RSS at the end', `${mebibytes(results.rssBytes)} MiB`],
+    ['largest RSS of the agent', `${megabytes(results.peakRssBytes)} MB`],
+    ['RSS at the end', `${megabytes(results.rssBytes)} MB`],
   ];
 }
