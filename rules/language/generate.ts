@@ -234,7 +234,7 @@ class CodeGenerator {
       ...this.#constants.map((_, index) => `const c${index} = constants[${index}];`),
       'let e;',
       ...masks.map((mask) => `let ${mask} = 0;`),
-      ...subjects.map(({ id, words }) => `let q${id}; const z${id} = new Int32Array(${words});`),
+      ...subjects.map(({ id, words }) => `let q${id}; const z${id} = new Array(${words}).fill(0);`),
       // Where the groups' candidates begin, and the bits that tell which of them are known.
       ...subjects.map(({ id, offset }) => `const g${id} = ${offset}, h${id} = ${offset + groups.length};`),
       ...cached.map(({ id }) => `let f${id};`),

@@ -15,10 +15,18 @@ export interface Subject<E> {
   verdicts(event: E): Verdicts | undefined;
 }
 
-/** The answers about one subject, for every evaluator of a rule set; those of a set that was replaced are forgotten. */
+const NO_WORDS: number[] = [];
+
+/**
+ * The answers about one subject, for every evaluator of a rule set; those of a set that was replaced are forgotten. There are tens of thousands: most subjects
+ * meet one evaluator, whose answers are here, those of others hang on it.
+ */
 export class Verdicts {
   #generation = -1;
-  #byEvaluator: Int32Array[] = [];
+  #evaluator = -1;
+  /** Small numbers: a typed array does the same and takes five times the memory, being short. */
+  #words: number[] = NO_WORDS;
+  #next: Verdicts | undefined;
 
   /**
    * @param generation of the rule set
@@ -26,15 +34,24 @@ export class Verdicts {
    * @param words length of the array
    * @returns bit masks, two words for 30 checks: which are decided, and which hold. The same array each time
    */
-  of(generation: number, evaluator: number, words: number): Int32Array {
-    if (this.#generation !== generation) {
-      this.#generation = generation;
-      this.#byEvaluator = [];
+  of(generation: number, evaluator: number, words: number): number[] {
+    for (let at: Verdicts | undefined = this; at !== undefined; at = at.#next)
+      if (at.#evaluator === evaluator && at.#generation === generation) return at.#words;
+    return this.#begin(generation, evaluator, words);
+  }
+
+  #begin(generation: number, evaluator: number, words: number): number[] {
+    let place: Verdicts = this;
+    if (this.#generation === generation) {
+      place = new Verdicts();
+      place.#next = this.#next;
+      this.#next = place;
+    } else {
+      this.#next = undefined;
     }
-    const known = this.#byEvaluator[evaluator];
-    if (known !== undefined) return known;
-    const fresh = new Int32Array(words);
-    this.#byEvaluator[evaluator] = fresh;
-    return fresh;
+    place.#generation = generation;
+    place.#evaluator = evaluator;
+    place.#words = new Array<number>(words).fill(0);
+    return place.#words;
   }
 }
