@@ -61,6 +61,27 @@ static bool make_ring(struct rings *rings, struct ring *ring, uint32_t bytes)
 	return window_open(&ring->window, ring->fd, 2 * rings->page_bytes, bytes, rings->page_bytes);
 }
 
+/* All at once: after each change of such a map the kernel waits until no program runs that could have seen it as it was, ten milliseconds and more. */
+static bool put_in_slots(struct rings *rings, int map, uint32_t cpus, uint32_t cpus_per_ring)
+{
+	uint32_t each = rings->count / RING_KINDS, count = 0, slots[RINGS_MAX];
+	int fds[RINGS_MAX];
+
+	for (uint32_t kind = 0; kind < RING_KINDS; kind++) {
+		for (uint32_t cpu = 0; cpu < cpus; cpu++) {
+			slots[count] = kind * CPUS_MAX + cpu;
+			fds[count++] = rings->all[kind * each + cpu / cpus_per_ring].fd;
+		}
+	}
+	if (!bpf_map_update_batch(map, slots, fds, &count, NULL))
+		return true;
+	/* a kernel that does not take several */
+	for (uint32_t i = 0; i < RING_KINDS * cpus; i++)
+		if (bpf_map_update_elem(map, &slots[i], &fds[i], BPF_ANY))
+			return false;
+	return true;
+}
+
 bool rings_make(struct rings *rings, int map, uint32_t cpus, uint32_t cpus_per_ring, const uint32_t *bytes)
 {
 	uint32_t each = (cpus + cpus_per_ring - 1) / cpus_per_ring;
@@ -76,15 +97,7 @@ bool rings_make(struct rings *rings, int map, uint32_t cpus, uint32_t cpus_per_r
 		if (!make_ring(rings, &rings->all[i], bytes[i / each]) || epoll_ctl(rings->epoll_fd, EPOLL_CTL_ADD, rings->all[i].fd, &event))
 			return false;
 	}
-	for (uint32_t kind = 0; kind < RING_KINDS; kind++) {
-		for (uint32_t cpu = 0; cpu < cpus; cpu++) {
-			uint32_t slot = kind * CPUS_MAX + cpu;
-
-			if (bpf_map_update_elem(map, &slot, &rings->all[kind * each + cpu / cpus_per_ring].fd, BPF_ANY))
-				return false;
-		}
-	}
-	return true;
+	return put_in_slots(rings, map, cpus, cpus_per_ring);
 }
 
 void *ring_data(struct rings *rings, uint32_t ring, size_t *bytes)
