@@ -12,9 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../bpf/event_host.h"
+
+/* That of the thread that reads the rings (collector/engine/worker.ts). */
+#define LOADING_PRIORITY -14
 
 static const char *const family_programs[FAMILIES] = {
 	[FAMILY_OPEN] = "collect_open",
@@ -168,6 +172,18 @@ static int load_undisturbed(struct bpf_object *object)
 	return result;
 }
 
+/* Nothing of what a start does takes as long, and all else waits for it: this thread goes before others where CAP_SYS_NICE allows it. */
+static int load_first(struct bpf_object *object)
+{
+	int usual = getpriority(PRIO_PROCESS, 0), result;
+
+	setpriority(PRIO_PROCESS, 0, LOADING_PRIORITY);
+	choose_programs(object);
+	result = load_undisturbed(object);
+	setpriority(PRIO_PROCESS, 0, usual);
+	return result;
+}
+
 struct bpf_object *object_load(const void *bytes, size_t size, int cpus, struct probe_error *error)
 {
 	struct bpf_object *object = bpf_object__open_mem(bytes, size, NULL);
@@ -181,8 +197,7 @@ struct bpf_object *object_load(const void *bytes, size_t size, int cpus, struct 
 		fail(error, "open", EINVAL, "the object is not what this addon was built for");
 		goto failed;
 	}
-	choose_programs(object);
-	result = load_undisturbed(object);
+	result = load_first(object);
 	if (result) {
 		fail(error, "load", result, "the kernel refused the programs: %s", strerror(-result));
 		goto failed;
