@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ShikraError } from '../collector/errors.ts';
 import { type Btf, elfSection, parseBtf } from './btf.ts';
-import { checkRequirements, explain } from './requirements.ts';
+import { checkRequirements, checkRingMemory, explain } from './requirements.ts';
 
 const OBJECT_URL = new URL('./build/probe.bpf.o', import.meta.url);
 const ADDON_URL = new URL('./build/shikra.node', import.meta.url);
@@ -29,6 +29,7 @@ interface Addon {
   refusals(probe: OpenProbe): Float64Array;
   processes(probe: OpenProbe, pid: number): Buffer;
   clockOffset(): bigint;
+  trim(): void;
   close(probe: OpenProbe): void;
   test(object: Uint8Array): ProgramTest[];
   provoke(probe: OpenProbe, provocation: AddonProvocation, program: string): Provoked;
@@ -145,7 +146,8 @@ function object(): Buffer {
 
 /** The type information of the compiled probe: the layout of every record. */
 export function wireFormat(): Btf {
-  return parseBtf(elfSection(object(), '.BTF'));
+  // A copy: the section alone would keep the whole file in memory.
+  return parseBtf(Buffer.from(elfSection(object(), '.BTF')));
 }
 
 /** Loads each program of the probe by itself and says which the kernel takes. Attaches nothing. */
@@ -161,6 +163,11 @@ export function runningPrograms(): RunningProgram[] {
 /** Nanoseconds to add to a kernel time (CLOCK_BOOTTIME) to get wall clock. */
 export function clockOffsetNs(): bigint {
   return addon().clockOffset();
+}
+
+/** Gives back to the machine what the C allocator of this process keeps free. */
+export function releaseFreeMemory(): void {
+  addon().trim();
 }
 
 /** The probe: load, configure, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */
@@ -196,6 +203,7 @@ export class Probe {
 
   /** Makes the rings. Once, before {@link attach}. @throws ShikraError PROBE_* */
   configure({ captureEnv, ...rings }: ProbeOptions): void {
+    checkRingMemory(rings);
     try {
       addon().configure(this.#probe, { ...rings, env: captureEnv ? 1 : 0 });
     } catch (error) {

@@ -1,5 +1,6 @@
 /** What the probe needs of the kernel and of this process's rights, and what to say when the kernel refuses. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { ShikraError } from '../collector/errors.ts';
 
 /** An error of the addon: `code` is errno's name, `log` what libbpf and the verifier said. */
@@ -9,6 +10,13 @@ export interface NativeError extends Error {
   readonly log: string;
 }
 
+interface RingOptions {
+  readonly ringBytes: number;
+  readonly processRingBytes: number;
+  readonly cpusPerRing: number;
+}
+
+const MIB = 2 ** 20;
 const KERNEL_BTF = '/sys/kernel/btf/vmlinux';
 const LOCKDOWN_FILE = '/sys/kernel/security/lockdown';
 /** PROC_USER_INIT_INO of include/linux/proc_ns.h: the inode of the first user namespace, the only one whose capabilities BPF takes. */
@@ -36,6 +44,19 @@ export function checkRequirements(): void {
     );
   if (!existsSync(KERNEL_BTF)) throw new ShikraError('PROBE_NO_BTF', `no file ${KERNEL_BTF}`);
   if (lockdownMode() === 'confidentiality') throw new ShikraError('PROBE_LOCKDOWN', 'mode confidentiality');
+}
+
+/**
+ * Refuses rings that the agent's cgroup does not hold. The kernel refuses them too, but when it has taken all that there is: what else of the agent asks for memory
+ * meanwhile is killed.
+ * @throws ShikraError PROBE_RING_MEMORY
+ */
+export function checkRingMemory({ ringBytes, processRingBytes, cpusPerRing }: RingOptions): void {
+  const limit = process.constrainedMemory(); // 0: not known
+  const bytes = Math.ceil(cpus().length / cpusPerRing) * (ringBytes + processRingBytes);
+  if (limit === 0 || bytes < limit) return;
+  const detail = `${bytes / MIB} MiB for all, and the limit of the agent's cgroup is ${Math.floor(limit / MIB)} MiB`;
+  throw new ShikraError('PROBE_RING_MEMORY', `no rings of ${ringBytes} and ${processRingBytes} bytes: ${detail}`);
 }
 
 /** Makes what the addon threw into a message with a remedy. */

@@ -268,6 +268,6 @@ test('rings that the memory does not hold are told with the setting to change', 
   );
   assert.match(
     text,
-    /^shikra: there is not enough memory for the rings between the kernel and Shikra: no rings of 536870912 and 67108864 bytes: Cannot allocate memory\n {2}remedy: set a smaller receivers\.kernel\.ring_preset [^\n]*\[PROBE_RING_MEMORY\]\n$/,
+    /^shikra: there is not enough memory for the rings between the kernel and Shikra: no rings of 536870912 and 67108864 bytes: \d+ MiB for all, and the limit of the agent's cgroup is 700 MiB\n {2}remedy: set a smaller receivers\.kernel\.ring_preset [^\n]*\[PROBE_RING_MEMORY\]\n$/,
   );
 });
