@@ -8,7 +8,8 @@ import { uuidv7 } from '../detection/uuid.ts';
 import { ShikraError } from '../errors.ts';
 import type { ContainerRequest } from '../event/container-table.ts';
 import { DomainNames, MOST_NAMES, type ToldName } from '../event/domain-names.ts';
-import type { Probe } from '../sources/kernel/probe.ts';
+import { collectGarbage } from '../garbage.ts';
+import { type Probe, releaseFreeMemory } from '../sources/kernel/probe.ts';
 import { KernelSource } from '../sources/kernel/source.ts';
 import { COLLECTED_EVENT_TYPES } from '../sources/kernel/system-calls.ts';
 import type { CollectorStats } from '../telemetry/collector-stats.ts';
@@ -30,6 +31,8 @@ const CREDIT = 500;
 /** In one message. What waited for more would grow old in both threads, and garbage that is old is dear. */
 const MESSAGE_DETECTIONS = 50;
 const TICK_MILLIS = 1000;
+/** By then the main thread has loaded all that it needs, and let go of what it needed for that. */
+const TIDY_AFTER_TICKS = 2;
 /** So long after the canaries were sent, their process has ended. */
 const CANARY_MILLIS = 50;
 /** Work on new rules is done for so long at a time; then the rings are looked after. */
@@ -60,6 +63,7 @@ export class Collector {
   readonly #stopped = Promise.withResolvers<void>();
   #stopAt: number | undefined;
   #ended = false;
+  #ticks = 0;
   #ticker: NodeJS.Timeout | undefined;
   #canaryTimer: NodeJS.Timeout | undefined;
   #waker: NodeJS.Timeout | undefined;
@@ -114,6 +118,7 @@ export class Collector {
       collector.#attach();
       await compiled;
       await collector.#domainNames.settled(FIRST_NAMES_MILLIS);
+      collector.#detector.engine.settle();
       collector.#begin([...read.warnings, ...tooMany(names), ...collector.#countRuns(options.programStatistics)]);
       collector.#sendCanaries(options.canaryIntervalMillis);
       return collector;
@@ -159,6 +164,7 @@ export class Collector {
     this.#domainNames.ask([...names, ...this.#names]);
     const after = await this.#inTurns(this.#detector.engineFor(rules).compile(), pauses);
     await this.#inTurns(wantedInSteps(after), pauses);
+    after.settle();
     await this.#inTurns(this.#source.rehearse(after), pauses);
     await this.#domainNames.settled(FIRST_NAMES_MILLIS);
     if (this.#ended) return { ok: false, errors: ['the agent is being stopped'] };
@@ -259,6 +265,7 @@ export class Collector {
     this.#source.tick();
     if (this.#namesTold.length > 0) this.#send({ type: 'domain_names', names: this.#namesTold.splice(0) });
     this.#tellFloods();
+    if (++this.#ticks === TIDY_AFTER_TICKS) tidyUp();
   }
 
   #tellFloods(isLast = false): void {
@@ -354,6 +361,12 @@ function tooMany(names: ReadonlySet<string>): string[] {
   return [
     `the rules name ${names.size} domain names; the first ${MOST_NAMES} are resolved, checks of the others are false`,
   ];
+}
+
+/** What a start leaves behind is a fifth of the agent's memory, and would stay. */
+function tidyUp(): void {
+  collectGarbage();
+  releaseFreeMemory();
 }
 
 function pick({

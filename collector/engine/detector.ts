@@ -43,14 +43,14 @@ export interface DetectorOptions {
 export class Detector {
   /** The rules in force. */
   engine: Engine<EventView>;
-  readonly #options: DetectorOptions;
+  readonly #options: Omit<DetectorOptions, 'rules'>;
   readonly #engineOptions: Omit<EngineOptions<EventView>, 'rules'>;
   readonly #evidence: Evidence;
   readonly #heldBack: HeldBack;
   readonly #missing = new Map<MissingReason, number>(MISSING_REASONS.map((reason) => [reason, 0]));
   readonly #onMatch = (rule: CompiledRule<EventView>, event: EventView): void => this.#detect(rule, event);
 
-  constructor(options: DetectorOptions) {
+  constructor({ rules, ...options }: DetectorOptions) {
     this.#options = options;
     this.#evidence = new Evidence(options.context);
     this.#engineOptions = {
@@ -60,7 +60,7 @@ export class Detector {
       matching: options.matching,
       timeNs: (event) => event.u64(HEADER.time_ns),
     };
-    this.engine = this.engineFor(options.rules);
+    this.engine = this.engineFor(rules);
     this.#heldBack = new HeldBack({
       ...options,
       engine: () => this.engine,

@@ -106,6 +106,11 @@ export class Engine<E extends SpelledEvent> {
     return this;
   }
 
+  /** Compiled, and asked what it wants: what only that needed is forgotten. */
+  settle(): void {
+    this.ruleset.settle();
+  }
+
   /** Goes on where the engine that it replaces was: rules over several events that mean the same keep what they remember. */
   inherit(before: Engine<E>): this {
     const states = new Map(before.#states.map((state) => [state?.signature, state]));

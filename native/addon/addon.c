@@ -8,6 +8,7 @@
 #include "object.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -369,6 +370,15 @@ static napi_value js_clock_offset(napi_env env, napi_callback_info info)
 	return value;
 }
 
+/* trim(): gives back to the machine what the allocator keeps free. */
+static napi_value js_trim(napi_env env, napi_callback_info info)
+{
+	(void)env;
+	(void)info;
+	malloc_trim(0);
+	return NULL;
+}
+
 static napi_value js_close(napi_env env, napi_callback_info info)
 {
 	struct handle *handle = NULL;
@@ -423,7 +433,7 @@ NAPI_MODULE_INIT()
 	static const struct { const char *name; napi_callback function; } functions[] = {
 		{ "open", js_open }, { "configure", js_configure }, { "rings", js_rings }, { "attach", js_attach }, { "want", js_want }, { "detach", js_detach }, { "advance", js_advance },
 		{ "waitingBytes", js_waiting_bytes },
-		{ "drops", js_drops }, { "refusals", js_refusals }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "close", js_close }, { "test", js_test },
+		{ "drops", js_drops }, { "refusals", js_refusals }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "trim", js_trim }, { "close", js_close }, { "test", js_test },
 		{ "provoke", js_provoke }, { "reap", js_reap }, { "interests", js_interests }, { "programs", js_programs }, { "mend", js_mend },
 		{ "countRuns", js_count_runs }, { "running", js_running },
 	};

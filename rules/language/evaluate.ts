@@ -101,6 +101,8 @@ export interface Ruleset<E> {
   prepare(eventType: string): Generator<undefined, void>;
   /** What the source cannot give to the rules: each rule that is blind for it is named. */
   readonly warnings: readonly Problem[];
+  /** Forgets the rules as they were written, which take more memory than all that runs. Only types that were compiled can be asked for from then on. */
+  settle(): void;
 }
 
 /** Tells the answers of one rule set from those of the one that it replaced. */
@@ -125,12 +127,12 @@ export function compileRuleset<E>(
   knownEventTypes: readonly string[],
   { withMemory = false }: RulesetOptions = {},
 ): Ruleset<E> {
-  const enabled = rules.filter((rule) => rule.enabled);
+  let enabled = rules.filter((rule) => rule.enabled);
   const [single, several] = withMemory
     ? [enabled.filter((rule) => !hasMemory(rule)), enabled.filter(hasMemory)]
     : [enabled, []];
   const ordered = [...single, ...several];
-  const conditions: Condition[] = [...ordered];
+  let conditions: Condition[] = [...ordered];
   const entries: RuleEntry[] = ordered.map((_, rule) => ({ rule, step: undefined }));
   for (const [index, { sequence }] of several.entries()) {
     // Later steps first, as one event must not be two steps.
@@ -141,12 +143,20 @@ export function compileRuleset<E>(
   }
   const generation = generations++;
   const evaluators = new Map<string, GeneratedEvaluator<E> | undefined>();
-  const shared: SharedEvaluators<E> = { identities: new Identities(), bySignature: new Map() };
+  let shared: SharedEvaluators<E> = { identities: new Identities(), bySignature: new Map() };
+  let isSettled = false;
+  const insistUnsettled = (what: string) => {
+    if (isSettled) throw new Error(`${what} were not asked for before the rules were settled`);
+  };
   const folded = new Map<string, FoldedConditions<E>>();
+  const fold = (eventType: string, known?: (check: TypedCheck) => boolean | undefined) => {
+    insistUnsettled(`events of type ${eventType}`);
+    return foldFor(eventType, conditions, resolver, known);
+  };
   const foldedFor = (eventType: string) => {
     let found = folded.get(eventType);
     if (found === undefined) {
-      found = foldFor(eventType, conditions, resolver);
+      found = fold(eventType);
       folded.set(eventType, found);
     }
     return found;
@@ -177,12 +187,21 @@ export function compileRuleset<E>(
     evaluator: (eventType) => generated(eventType)?.evaluate,
     measurer: (eventType) => generated(eventType)?.measure,
     rehearser: (eventType) => generated(eventType)?.rehearse,
-    couldMatch: (eventType, known) => foldFor(eventType, conditions, resolver, known).conditions.some(canHold),
+    couldMatch: (eventType, known) => fold(eventType, known).conditions.some(canHold),
     prepare,
     get warnings() {
+      if (warnings !== undefined) return warnings;
+      insistUnsettled('warnings');
       const known = new Set(knownEventTypes);
-      warnings ??= enabled.flatMap((rule) => warningsOf(rule, resolver, known));
+      warnings = enabled.flatMap((rule) => warningsOf(rule, resolver, known));
       return warnings;
+    },
+    settle() {
+      isSettled = true;
+      enabled = [];
+      conditions = [];
+      shared = { identities: new Identities(), bySignature: new Map() };
+      folded.clear();
     },
   };
   return ruleset;

@@ -104,37 +104,45 @@ export class CheckCode {
   }
 
   /** Field against field: both must be there. */
-  #comparison(check: TypedCheck, left: string, right: string): string {
-    const compare = (test: (a: never, b: never) => boolean) =>
-      `((t = ${left}) !== undefined && ${this.#constant(test)}(t, ${right}))`;
-    const present = (test: (a: FieldValue, b: FieldValue) => boolean) => (a: FieldValue, b: FieldValue | undefined) =>
-      b !== undefined && test(a, b);
-    switch (check.operator) {
-      case '!=':
-        // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
-        return compare(present((a, b) => a != b));
-      case '<':
-        return compare(present((a, b) => a < b));
-      case '<=':
-        return compare(present((a, b) => a <= b));
-      case '>':
-        return compare(present((a, b) => a > b));
-      case '>=':
-        return compare(present((a, b) => a >= b));
-      case 'contains':
-      case 'bcontains':
-        return compare(present((a, b) => String(a).includes(String(b))));
-      case 'icontains':
-        return compare(present((a, b) => String(a).toLowerCase().includes(String(b).toLowerCase())));
-      case 'startswith':
-      case 'bstartswith':
-        return compare(present((a, b) => String(a).startsWith(String(b))));
-      case 'endswith':
-        return compare(present((a, b) => String(a).endsWith(String(b))));
-      default:
-        // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
-        return compare(present((a, b) => a == b));
-    }
+  #comparison({ operator }: TypedCheck, left: string, right: string): string {
+    return `((t = ${left}) !== undefined && ${this.#constant(comparerOf(operator))}(t, ${right}))`;
+  }
+}
+
+type Compare = (a: FieldValue, b: FieldValue) => boolean;
+
+/** Not a method: what is written in one holds the instance, and with it the rules that the code was made from. */
+function comparerOf(operator: TypedCheck['operator']): (a: FieldValue, b: FieldValue | undefined) => boolean {
+  const compare = presentComparer(operator);
+  return (a, b) => b !== undefined && compare(a, b);
+}
+
+function presentComparer(operator: TypedCheck['operator']): Compare {
+  switch (operator) {
+    case '!=':
+      // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
+      return (a, b) => a != b;
+    case '<':
+      return (a, b) => a < b;
+    case '<=':
+      return (a, b) => a <= b;
+    case '>':
+      return (a, b) => a > b;
+    case '>=':
+      return (a, b) => a >= b;
+    case 'contains':
+    case 'bcontains':
+      return (a, b) => String(a).includes(String(b));
+    case 'icontains':
+      return (a, b) => String(a).toLowerCase().includes(String(b).toLowerCase());
+    case 'startswith':
+    case 'bstartswith':
+      return (a, b) => String(a).startsWith(String(b));
+    case 'endswith':
+      return (a, b) => String(a).endsWith(String(b));
+    default:
+      // biome-ignore lint/suspicious/noDoubleEquals: 5n and 5 are the same number
+      return (a, b) => a == b;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
 import { CheckCode } from './generate-check.ts';
 import { fieldsIn, keyOf, operandKey, operandsOf, sidesOf } from './identity.ts';
-import type { Subject } from './subject.ts';
+import type { Subject, Verdicts } from './subject.ts';
 import type { TypedCheck, TypedExpression, TypedOperand } from './typed.ts';
 import { classOf } from './types.ts';
 
@@ -65,6 +65,11 @@ export interface SubjectsOfEvaluator<E> {
   /** Of the rule set, and of the evaluator in it. */
   readonly generation: number;
   readonly evaluator: number;
+}
+
+/** A function that holds the subject alone: one written where the code is generated would hold all that it is generated from. */
+function verdictsOf(subject: Subject<never>): (event: never) => Verdicts | undefined {
+  return (event) => subject.verdicts(event);
 }
 
 /** Text fields are compared as text even if a source gives a number. */
@@ -217,9 +222,7 @@ class CodeGenerator {
     const subjects = this.#subjects.subjects.flatMap((subject, id) => {
       const offset = 2 * wordsFor(this.#verdictCounts[id]!).length;
       const words = offset + groups.length + wordsFor(groups.length).length;
-      return offset === 0
-        ? []
-        : [{ id, offset, words, find: this.#constant((event: never) => subject.verdicts(event)) }];
+      return offset === 0 ? [] : [{ id, offset, words, find: this.#constant(verdictsOf(subject)) }];
     });
     const start = [
       '  e = event;',

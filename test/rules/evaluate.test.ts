@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { FieldValue } from '../../collector/detection/detection.ts';
+import { collectGarbage } from '../../collector/garbage.ts';
 import { compileRuleset, type FieldResolver, formatProblem } from '../../rules/index.ts';
+import type { TypedCheck, TypedExpression } from '../../rules/language/typed.ts';
 import {
   EVENT_TYPES,
   load,
@@ -326,6 +328,47 @@ describe('the evaluator', () => {
     assert.equal(ruleset.evaluator('open')!({ 'container.name': 'a', 'proc.name': 'b' }, 0), 0);
     assert.equal(ruleset.evaluator('open')!({ 'container.name': 'a', 'proc.name': 'c' }, 0), -1);
   });
+
+  it('goes on with the event types that were asked for when the rules as written are forgotten', () => {
+    const ruleset = rulesetOf(ruleText('evt.type in (open, connect) and proc.name = a'));
+    const evaluate = ruleset.evaluator('open')!;
+    ruleset.settle();
+    assert.equal(ruleset.evaluator('open'), evaluate);
+    assert.equal(ruleset.wants('open'), true);
+    assert.equal(evaluate({ 'evt.type': 'open', 'proc.name': 'a' }, 0), 0);
+    assert.throws(
+      () => ruleset.evaluator('connect'),
+      /events of type connect were not asked for before the rules were settled/,
+    );
+  });
+
+  // The collector had the trees of all rules in memory for as long as it ran, and what they were compiled by: ten megabytes, held by two small functions.
+  it('holds nothing of the rules as written when they are settled', async () => {
+    const { written, ruleset } = settled(
+      'fd.name = /a and proc.name in (a, b, c, d) and (proc.name icontains val(fd.name) or proc.name icontains x or proc.aname = y)',
+    );
+    await new Promise((resolve) => setImmediate(resolve)); // what a WeakRef was made of stays for the turn
+    collectGarbage();
+    assert.deepEqual(
+      written.map((check) => check.deref()?.operator),
+      [undefined, undefined, undefined, undefined, undefined],
+    );
+    assert.equal(ruleset.rules.length, 1);
+  });
+
+  function settled(condition: string) {
+    const { rules } = load(ruleText(condition));
+    const ruleset = compileRuleset(rules, resolverWithSubjects(), EVENT_TYPES);
+    for (const type of EVENT_TYPES) ruleset.evaluator(type);
+    ruleset.settle();
+    return { written: checksIn(rules[0]!.condition).map((check) => new WeakRef(check)), ruleset };
+  }
+
+  function checksIn(expression: TypedExpression): TypedCheck[] {
+    if (expression.kind === 'check') return [expression];
+    if (expression.kind === 'not') return checksIn(expression.operand);
+    return expression.kind === 'constant' ? [] : expression.operands.flatMap(checksIn);
+  }
 
   it('leaves disabled rules out', () => {
     const ruleset = rulesetOf(

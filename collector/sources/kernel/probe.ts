@@ -1,2 +1,2 @@
 /** The probe as others may have it: to load it before there is a source, which takes it over. */
-export { Probe } from '../../../native/index.ts';
+export { Probe, releaseFreeMemory } from '../../../native/index.ts';
