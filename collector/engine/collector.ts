@@ -32,7 +32,7 @@ const CREDIT = 500;
 const MESSAGE_DETECTIONS = 50;
 const TICK_MILLIS = 1000;
 /** By then the main thread has loaded all that it needs, and let go of what it needed for that. */
-const TIDY_AFTER_TICKS = 2;
+const TRIM_AFTER_TICKS = 2;
 /** So long after the canaries were sent, their process has ended. */
 const CANARY_MILLIS = 50;
 /** Work on new rules is done for so long at a time; then the rings are looked after. */
@@ -119,6 +119,7 @@ export class Collector {
       await compiled;
       await collector.#domainNames.settled(FIRST_NAMES_MILLIS);
       collector.#detector.engine.settle();
+      collectGarbage(); // what happens meanwhile waits in the rings
       collector.#begin([...read.warnings, ...tooMany(names), ...collector.#countRuns(options.programStatistics)]);
       collector.#sendCanaries(options.canaryIntervalMillis);
       return collector;
@@ -265,7 +266,7 @@ export class Collector {
     this.#source.tick();
     if (this.#namesTold.length > 0) this.#send({ type: 'domain_names', names: this.#namesTold.splice(0) });
     this.#tellFloods();
-    if (++this.#ticks === TIDY_AFTER_TICKS) tidyUp();
+    if (++this.#ticks === TRIM_AFTER_TICKS) releaseFreeMemory();
   }
 
   #tellFloods(isLast = false): void {
@@ -361,12 +362,6 @@ function tooMany(names: ReadonlySet<string>): string[] {
   return [
     `the rules name ${names.size} domain names; the first ${MOST_NAMES} are resolved, checks of the others are false`,
   ];
-}
-
-/** What a start leaves behind is a fifth of the agent's memory, and would stay. */
-function tidyUp(): void {
-  collectGarbage();
-  releaseFreeMemory();
 }
 
 function pick({
