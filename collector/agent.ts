@@ -207,7 +207,7 @@ class RunningAgent implements Agent {
     });
     const ready = await thread.start({
       onDetections: (message) => {
-        this.#pipeline.hurry(message.more);
+        this.#pipeline.hurry(message.behind);
         for (const written of message.detections) this.#pipeline.emitWritten(written, kernel.id);
         this.#acknowledge(thread, message.detections.length);
       },

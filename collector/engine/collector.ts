@@ -55,8 +55,6 @@ export class Collector {
   readonly #floods = new FloodWatch((cgroupId) => this.#flooder(cgroupId));
   #pending: string[] = [];
   #credit = CREDIT;
-  /** After the last turn much was left in the rings. */
-  #more = false;
   /** Compiled and warm: events can be looked at. */
   #begun = false;
   #turnPlanned = false;
@@ -111,6 +109,8 @@ export class Collector {
       const rules = rulesOf(read);
       const collector = new Collector(options, source, rules, send);
       const names = domainNamesOf(rules);
+      const excess = tooMany(names);
+      if (excess !== undefined) throw new ShikraError('RULES_INVALID', `\n${excess}`);
       collector.#names = names;
       collector.#domainNames.ask(names);
       const compiled = collector.#inTurns(collector.#detector.engine.compile(), []);
@@ -120,7 +120,7 @@ export class Collector {
       await collector.#domainNames.settled(FIRST_NAMES_MILLIS);
       collector.#detector.engine.settle();
       collectGarbage(); // what happens meanwhile waits in the rings
-      collector.#begin([...read.warnings, ...tooMany(names), ...collector.#countRuns(options.programStatistics)]);
+      collector.#begin([...read.warnings, ...collector.#countRuns(options.programStatistics)]);
       collector.#sendCanaries(options.canaryIntervalMillis);
       return collector;
     } catch (error) {
@@ -161,6 +161,8 @@ export class Collector {
   async #swap(read: Extract<ReadRules, { ok: true }>, pauses: number[]): Promise<ReloadOutcome> {
     const rules = await this.#inTurns(rulesInSteps(read), pauses);
     const names = domainNamesOf(rules);
+    const excess = tooMany(names);
+    if (excess !== undefined) return { ok: false, errors: [excess] };
     // Until the swap the old rules need what they needed.
     this.#domainNames.ask([...names, ...this.#names]);
     const after = await this.#inTurns(this.#detector.engineFor(rules).compile(), pauses);
@@ -188,7 +190,7 @@ export class Collector {
     return {
       ok: true,
       rules: this.#ruleNames(),
-      warnings: [...read.warnings, ...tooMany(names)],
+      warnings: read.warnings,
       longestPauseMillis: Math.max(...pauses),
     };
   }
@@ -288,7 +290,6 @@ export class Collector {
     if (this.#ended || this.#credit <= 0) return;
     this.#detector.release();
     const more = this.#source.drain();
-    this.#more = more;
     this.#flush();
     if (this.#stopAt !== undefined && (this.#source.waitingBytes === 0 || performance.now() > this.#stopAt))
       this.#end();
@@ -321,7 +322,7 @@ export class Collector {
   #flush(): void {
     if (this.#pending.length === 0) return;
     this.#credit -= this.#pending.length;
-    this.#send({ type: 'detections', detections: this.#pending, more: this.#more });
+    this.#send({ type: 'detections', detections: this.#pending, behind: this.#source.isBehind });
     this.#pending = [];
   }
 
@@ -357,11 +358,10 @@ export class Collector {
   }
 }
 
-function tooMany(names: ReadonlySet<string>): string[] {
-  if (names.size <= MOST_NAMES) return [];
-  return [
-    `the rules name ${names.size} domain names; the first ${MOST_NAMES} are resolved, checks of the others are false`,
-  ];
+/** A name that is not resolved would make its check false: such rules are refused. */
+function tooMany(names: ReadonlySet<string>): string | undefined {
+  if (names.size <= MOST_NAMES) return undefined;
+  return `the rules compare addresses with ${names.size} domain names, expected at most ${MOST_NAMES}: more cannot be kept resolved; leave rules out, or write networks (fd.snet)`;
 }
 
 function pick({

@@ -54,7 +54,7 @@ export type FromCollector =
       readonly type: 'detections';
       readonly detections: readonly string[];
       /** Much waits in the rings: storing goes before all else. */
-      readonly more: boolean;
+      readonly behind: boolean;
     }
   | { readonly type: 'stats'; readonly stats: CollectorStats }
   | { readonly type: 'canaries'; readonly report: CanaryReport }

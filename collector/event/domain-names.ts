@@ -67,7 +67,7 @@ export class DomainNames {
 
   /** From now on these are resolved, and no others. What is known of those that were asked for before stays. */
   ask(names: Iterable<string>): void {
-    const wanted = new Set([...names].slice(0, MOST_NAMES));
+    const wanted = new Set(names);
     for (const [name, { addresses }] of this.#asked) {
       if (wanted.has(name)) continue;
       for (const address of addresses.keys()) this.#forget(address, name);

@@ -20,7 +20,7 @@ export interface Pipeline {
   /** The same for one that is written already (`stringifyExact`): it goes to disk as it is. */
   emitWritten(detection: string, receiver: string): boolean;
   /** Whether much waits to be emitted: exporters give way then. To be said again at least once a second. */
-  hurry(more: boolean): void;
+  hurry(behind: boolean): void;
   /** Takes the collector's counts: for the metrics, and for the processor that tells of losses. */
   loss(stats: CollectorStats): void;
   /**
@@ -116,8 +116,8 @@ class RunningPipeline implements Pipeline {
     return this.#lanes.emitWritten(detection, receiver);
   }
 
-  hurry(more: boolean): void {
-    this.#hurryUntil = more ? performance.now() + HURRY_MILLIS : 0;
+  hurry(behind: boolean): void {
+    this.#hurryUntil = behind ? performance.now() + HURRY_MILLIS : 0;
   }
 
   loss(stats: CollectorStats): void {

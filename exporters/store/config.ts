@@ -10,7 +10,7 @@ export const storeConfigSchema = z.strictObject({
     .describe('The file that every detection is written to before it is sent. Its folder is made if missing.'),
   max_age: duration().prefault('14d').describe('Detections older than this are deleted, once every exporter has them.'),
   max_bytes: bytes()
-    .prefault('1GiB')
+    .prefault('2GiB')
     .describe(
       'The size that the file may grow to. The oldest detections go first; one that an exporter did not have yet is counted as lost.',
     ),

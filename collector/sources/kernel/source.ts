@@ -25,6 +25,8 @@ import { interestsFor, type WantedEvents } from './system-calls.ts';
 
 /** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
 const WORTH_A_TURN = 16;
+/** With more than this part of a ring waiting, a standstill may soon cost events. */
+const BEHIND = 4;
 
 /** Is told what the process table goes by beside the events, in the order in which it does: enough to make the table again. */
 export interface SourceTap {
@@ -226,6 +228,11 @@ export class KernelSource {
   /** What drain() left in the rings, and what the kernel is still writing into them. */
   get waitingBytes(): number {
     return this.#probe.waitingBytes;
+  }
+
+  /** So much waits that reading on is what matters most. */
+  get isBehind(): boolean {
+    return this.waitingBytes > this.#ringBytes.calls / BEHIND;
   }
 
   /** Lets go of everything in the kernel. What was not drained is lost. */
