@@ -3,15 +3,17 @@ import type { Detection } from '../../collector/detection/detection.ts';
 import type { Priority } from '../../collector/detection/priority.ts';
 import { duration } from '../../collector/pipeline/units.ts';
 import { authKeys, readAuth } from '../helper/auth.ts';
+import { type Clock, SYSTEM_CLOCK } from '../helper/clock.ts';
 import type { DeliveringExporter, ExporterContext } from '../helper/exporter.ts';
-import type { HttpRequest } from '../helper/http-client.ts';
-import { httpExporter } from '../helper/http-exporter.ts';
+import type { HttpRequest, HttpResponse } from '../helper/http-client.ts';
+import { httpExporter, messageOf, responseOutcome } from '../helper/http-exporter.ts';
 import type { ExportOutcome } from '../helper/outcome.ts';
 import { batchedDeliveryKeys, deliverySettings } from '../helper/settings.ts';
 import { firstOf, shownFields, subjectOf } from '../helper/subject.ts';
 import { cut } from '../helper/text.ts';
 import { readTls, tlsConfigSchema } from '../helper/tls.ts';
 import type { StoredDetection } from '../store/stored-detection.ts';
+import { type Alert, OpenAlerts } from './open-alerts.ts';
 
 const url = z.url({ protocol: /^https?$/ });
 const label = z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'expected the name of a label');
@@ -22,6 +24,9 @@ export const alertmanagerConfigSchema = z.strictObject({
     .min(1)
     .describe('Every Alertmanager of the cluster, such as http://alertmanager-0:9093; each gets each alert.'),
   resolve_after: duration().prefault('15m').describe('An alert is over so long after its last detection.'),
+  resend_interval: duration()
+    .prefault('1m')
+    .describe('Open alerts are sent again so often, for an Alertmanager that starts anew; 0s: each is sent once.'),
   labels: z
     .record(label, z.string())
     .default({})
@@ -55,21 +60,52 @@ const SEVERITY: Readonly<Record<Priority, string>> = {
 const LONGEST_ANNOTATION = 4096;
 
 /** Detections as alerts of Alertmanager's API v2. */
-export function createAlertmanagerExporter(config: AlertmanagerConfig, context: ExporterContext): DeliveringExporter {
+export function createAlertmanagerExporter(
+  config: AlertmanagerConfig,
+  context: ExporterContext,
+  clock: Clock = SYSTEM_CLOCK,
+): DeliveringExporter {
   const auth = readAuth(config, context.id);
   const targets = config.urls.map((each) => `${each.replace(/\/+$/, '')}/api/v2/alerts`);
   const away = new Set<string>();
+  const sent = new WeakMap<readonly StoredDetection[], readonly Alert[]>();
+  let sendOwn: ((request: HttpRequest) => Promise<HttpResponse>) | undefined;
+  const open = new OpenAlerts({
+    peers: targets,
+    intervalMillis: config.resend_interval,
+    batchCount: config.batch.max_records,
+    context,
+    clock,
+    async send(peer, alerts) {
+      try {
+        return responseOutcome(await sendOwn!(requestOf(peer, alerts)));
+      } catch (error) {
+        return { status: 'retryable', reason: messageOf(error) };
+      }
+    },
+  });
   return httpExporter({
     delivery: deliverySettings(config),
     secrets: auth.secrets,
     tls: readTls(config.tls, context),
     request(batch) {
-      const body = JSON.stringify(alertsOf(batch, config, Date.now()));
-      const headers = { 'content-type': 'application/json', ...auth.headers() };
-      return targets.map((target) => ({ url: target, headers, body }));
+      const alerts = alertsOf(batch, config, clock.now());
+      sent.set(batch, alerts);
+      const body = JSON.stringify(alerts);
+      return targets.map((target) => requestOf(target, body));
     },
+    delivered: (batch) => open.note(sent.get(batch) ?? []),
     answered: (request, outcome) => notePeer(request, outcome),
+    start(own) {
+      sendOwn = own;
+      open.start();
+    },
+    stop: () => open.stop(),
   });
+
+  function requestOf(target: string, body: string): HttpRequest {
+    return { url: target, headers: { 'content-type': 'application/json', ...auth.headers() }, body };
+  }
 
   /** The others go on; an operator should know that the cluster is not whole. */
   function notePeer({ url: target }: HttpRequest, outcome: ExportOutcome): void {
@@ -81,14 +117,6 @@ export function createAlertmanagerExporter(config: AlertmanagerConfig, context: 
       context.logger.warn({ exporter: context.id, peer: target, reason }, 'an Alertmanager does not take alerts');
     }
   }
-}
-
-interface Alert {
-  readonly labels: Record<string, string>;
-  readonly annotations: Record<string, string>;
-  readonly startsAt: string;
-  readonly endsAt: string;
-  readonly generatorURL?: string;
 }
 
 /**

@@ -148,7 +148,8 @@ function currentValue(secret: Secret | undefined): string | undefined {
   }
 }
 
-function messageOf(error: unknown): string {
+/** Of several addresses that were tried, what each had to say. */
+export function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
   return error instanceof Error ? error.message || error.name : String(error);
 }

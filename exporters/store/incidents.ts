@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** What one exporter has opened at its receiver and has yet to close. Every method throws if the disk fails. */
+/** What one exporter has opened at its receiver and has yet to close, or to send again. Every method throws if the disk fails. */
 export interface IncidentLog {
   /** When each was last seen, in milliseconds since the epoch; the one that is quiet for longest first. */
   open(): ReadonlyMap<string, number>;
