@@ -1,15 +1,11 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072 node --max-semi-space-size=2 --max-old-space-size=512
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072 node --max-semi-space-size=8 --max-old-space-size=512
 // How it is run is a third of the agent's memory. One arena for all threads: with several, what one gave back is not there for the others.
 // Large blocks mapped one by one, and given back one by one: else glibc keeps up to 32 MiB of them between smaller ones that live on.
-// Small young generations in both threads (16 MiB each without a word), for objects that die at once; twice as large in the one that delivers: else what is on its
-// way in a flood grows old, and the heap with it (6 to 10 MB). 8 MiB would halve the garbage collection of a flood, and cost an agent at rest 10 MB. A heap that
-// has room may grow to where the bound is: a detection engine that needs more than this has a leak, and the store keeps what it had.
+// A young generation of half of what it would be without a word: it costs an agent at rest 10 MB more than the least that works, and spares a flood a third of its
+// garbage collection. The collector's thread, whose objects die at once, has a smaller one (thread.ts). A heap that has room may grow to where the bound is: a
+// detection engine that needs more than this has a leak, and the store keeps what it had.
 import { enableCompileCache } from 'node:module';
-import { setFlagsFromString } from 'node:v8';
 import { userCacheFolder } from '../collector/user-cache.ts';
-
-// For the collector's thread where someone starts this file by `node`.
-setFlagsFromString('--max-semi-space-size=1');
 
 const parameters = process.argv.slice(2);
 // The agent's thread has the most to do before the first event: it begins before this one knows any option. Of compiled code that was kept it would save a

@@ -33,7 +33,8 @@ export class CollectorThread {
   constructor() {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
       name: 'collector',
-      resourceLimits: { maxOldGenerationSizeMb: 512 },
+      // Its objects die at once, but in a flood those that are being sent.
+      resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 6 },
     });
     this.#worker.on('message', (message: FromCollector) => {
       if (this.#listeners === undefined) this.#early.push(message);

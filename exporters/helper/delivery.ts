@@ -18,7 +18,7 @@ export interface DeliveryDeps {
   readonly accepts?: ((item: StoredDetection) => boolean) | undefined;
   readonly settings?: Partial<DeliverySettings>;
   readonly clock?: Clock;
-  /** True while much waits to be stored: then batches go one second apart. Default: never. */
+  /** True while much waits to be stored: then batches go two seconds apart. Default: never. */
   readonly givesWay?: (() => boolean) | undefined;
 }
 
@@ -32,7 +32,7 @@ const JITTER = 0.2;
 const LEAST_SHUTDOWN_MILLIS = 1000;
 /** How often is looked whether the way is free, and how long that is waited for: in a flood without end something is delivered, too. */
 const WAY_LOOK_MILLIS = 20;
-const WAY_MILLIS = 1000;
+const WAY_MILLIS = 2000;
 /** Even a receiver that asks for an hour is asked again after this. */
 const LONGEST_WAIT_MILLIS = 5 * 60_000;
 

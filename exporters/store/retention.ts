@@ -57,11 +57,9 @@ export class Retention {
     const delivered = Math.min(lastSeq, ...cursors.values());
     const undelivered = new Map<string, number>();
     const before = this.rows;
-    this.#removeUpTo(
-      Math.min(delivered, this.#lastOlderThan(now - this.#config.max_age, lastSeq), this.#seqAt(ROWS_PER_PASS - 1)),
-      cursors,
-      undelivered,
-    );
+    const old = Math.min(delivered, this.#lastOlderThan(now - this.#config.max_age, lastSeq));
+    // Counting rows reads their pages: only if some may go.
+    if (old >= this.oldestSeq()) this.#removeUpTo(Math.min(old, this.#seqAt(ROWS_PER_PASS - 1)), cursors, undelivered);
     const used = this.usedBytes();
     if (used > this.#config.max_bytes && this.rows > 0) {
       const excess = Math.ceil(((used - this.#config.max_bytes * LOW_WATER) / used) * this.rows);

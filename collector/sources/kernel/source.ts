@@ -26,7 +26,7 @@ import { interestsFor, type WantedEvents } from './system-calls.ts';
 /** Fewer waiting bytes than this part of a ring are left to the next notice: small batches cost more than they bring. */
 const WORTH_A_TURN = 16;
 /** With more than this part of a ring waiting, a standstill may soon cost events. */
-const BEHIND = 4;
+const BEHIND = 8;
 
 /** Is told what the process table goes by beside the events, in the order in which it does: enough to make the table again. */
 export interface SourceTap {
