@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 
-/** What the log may hold when the disk is full must fit into the file: 512 pages of 4 KiB before it is brought there, and one transaction. With room to spare. */
+/** What the log may hold when the disk is full must fit into the file: 2 MiB before it is brought there (database.ts), and one transaction. With room to spare. */
 const RESERVE_BYTES = 6 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024);
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { StoreConfig } from './config.ts';
+import { pageBytes } from './database.ts';
 
 export interface Removed {
   readonly rows: number;
@@ -14,7 +15,9 @@ const ROWS_PER_PASS = 5000;
 /** Some 6 MB: enough for the reserve and for new rows. */
 const ROWS_FOR_ROOM = 1500;
 const ROWS_PER_STEP = 250;
-const PAGES_PER_STEP = 200;
+const BYTES_PER_STEP = 800 * 1024;
+/** What a pass makes the file smaller by. */
+const BYTES_PER_PASS = 8 * 1024 * 1024;
 const DEAD_LETTERS_KEPT = 10_000;
 /** Room is made down to this part of the limit, so that the next row does not call for room again. */
 const LOW_WATER = 0.9;
@@ -25,6 +28,7 @@ export class Retention {
   rows: number;
   readonly #database: DatabaseSync;
   readonly #config: StoreConfig;
+  readonly #pageBytes: number;
   readonly #count: StatementSync;
   readonly #nth: StatementSync;
   readonly #delete: StatementSync;
@@ -33,6 +37,7 @@ export class Retention {
   constructor(database: DatabaseSync, config: StoreConfig) {
     this.#database = database;
     this.#config = config;
+    this.#pageBytes = pageBytes(database);
     this.#count = database.prepare('SELECT count(*) AS rows FROM detections WHERE seq > ? AND seq <= ?');
     this.#nth = database.prepare('SELECT seq FROM detections ORDER BY seq LIMIT 1 OFFSET ?');
     this.#delete = database.prepare('DELETE FROM detections WHERE seq <= ?');
@@ -50,7 +55,7 @@ export class Retention {
   }
 
   usedBytes(): number {
-    return (this.#pragma('page_count') - this.#pragma('freelist_count')) * this.#pragma('page_size');
+    return (this.#pragma('page_count') - this.#pragma('freelist_count')) * this.#pageBytes;
   }
 
   run(cursors: ReadonlyMap<string, number>, lastSeq: number, now: number): Removed {
@@ -67,7 +72,7 @@ export class Retention {
     }
     const deadLetters = this.#removeDeadLetters(now);
     this.#removeIncidents([...cursors.keys()], now);
-    this.#database.exec('PRAGMA incremental_vacuum(2000)');
+    this.#database.exec(`PRAGMA incremental_vacuum(${BYTES_PER_PASS / this.#pageBytes})`);
     return { rows: before - this.rows, undelivered, deadLetters };
   }
 
@@ -91,8 +96,9 @@ export class Retention {
       this.#removeUpTo(Math.min(delivered, this.#seqAt(ROWS_PER_STEP - 1)), cursors, undelivered);
       this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     }
-    for (let left = this.#pragma('freelist_count'); left > 0; left -= PAGES_PER_STEP) {
-      this.#database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP}); PRAGMA wal_checkpoint(TRUNCATE)`);
+    const step = BYTES_PER_STEP / this.#pageBytes;
+    for (let left = this.#pragma('freelist_count'); left > 0; left -= step) {
+      this.#database.exec(`PRAGMA incremental_vacuum(${step}); PRAGMA wal_checkpoint(TRUNCATE)`);
     }
     return { rows: before - this.rows, undelivered, deadLetters: new Map() };
   }
