@@ -8,7 +8,7 @@ import { whenStopped } from './stop-signals.ts';
 import { version } from './version.ts';
 
 /** After a start: half of what it made is garbage, and would stay until there is as much again. */
-const TIDY_AFTER_MILLIS = 1000;
+const TIDY_AFTER_MILLIS = 250;
 
 /** `shikra run`: the agent, until a signal or its own end. @returns the exit code */
 export async function run(options: { readonly config?: string }): Promise<number> {
@@ -17,7 +17,7 @@ export async function run(options: { readonly config?: string }): Promise<number
     await thread.terminate();
     throw error;
   });
-  setTimeout(collectGarbage, TIDY_AFTER_MILLIS).unref();
+  setTimeout(() => collectGarbage({ thorough: true }), TIDY_AFTER_MILLIS).unref();
   const exitCode = await agent.closed;
   // Whatever is left open must not keep a stopped agent alive.
   setTimeout(() => process.exit(), 250).unref();
