@@ -39,6 +39,7 @@ interface Addon {
   mend(probe: OpenProbe): void;
   countRuns(probe: OpenProbe): void;
   running(): RunningProgram[];
+  resolve(pid: number, mountNamespace: number, base: string, path: string, isFolder: boolean): string | undefined;
 }
 
 interface AddonProvocation {
@@ -168,6 +169,30 @@ export function clockOffsetNs(): bigint {
 /** Gives back to the machine what the C allocator of this process keeps free. */
 export function releaseFreeMemory(): void {
   addon().trim();
+}
+
+/** Where a path begins. */
+export interface PathRoot {
+  /** Of a process whose root it is; 0: that of this one. */
+  readonly pid: number;
+  /** That the process must be in. Of no account if pid is 0. */
+  readonly mountNamespace: number;
+  /** A folder below it that is the root instead; '' if there is none. */
+  readonly base: string;
+}
+
+/**
+ * Where a path leads, with every link on the way followed, if the kernel knows it by heart: nothing is waited for, neither disk nor server nor a program that is
+ * a file system. Undefined if it does not, if nothing is there, or before Linux 5.12.
+ * @param path from the root, as text; no link and no `..` leads out of it
+ * @param isFolder whether only a folder will do
+ */
+export function resolvePath(
+  { pid, mountNamespace, base }: PathRoot,
+  path: string,
+  isFolder: boolean,
+): string | undefined {
+  return addon().resolve(pid, mountNamespace, base, path, isFolder);
 }
 
 /** The probe: load, configure, attach, drain, detach. Rings and positions are used in place: see {@link Probe.advance}. */

@@ -47,6 +47,8 @@ export const KIND = {
   END: 8,
   /** JSON: `{NAME: [ADDRESS]}`, all domain names of the rules that it was recorded for, from now on. */
   DOMAIN_NAMES: 9,
+  /** JSON: `{path: PATH, path2: PATH}`, each if there is one: where links in the paths of the event that follows led. */
+  RESOLVED: 10,
 } as const;
 
 /** What is lost while it is recorded, by reason: those of the probe, and `left_in_rings` (bytes). */

@@ -36,6 +36,10 @@ export type RecordedNames = z.infer<typeof namesSchema>;
 
 export const domainNamesSchema = z.record(z.string(), z.array(z.string()));
 
+export const resolvedSchema = z
+  .object({ path: z.string().optional(), path2: z.string().optional() })
+  .transform(({ path, path2 }) => ({ path, path2 }));
+
 export const lossesSchema = z.record(z.string(), count);
 
 /** What the recorder said when it ended. */

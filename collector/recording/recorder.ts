@@ -83,9 +83,11 @@ export class Recorder implements SourceTap {
     return this.#clockMillis;
   }
 
-  event({ memory, at, process }: EventView): void {
+  event({ memory, at, process, resolved }: EventView): void {
     if (process.image.container.pending) this.#noteTime();
     this.#events++;
+    if (resolved.path !== undefined || resolved.path2 !== undefined)
+      this.#open.append(KIND.RESOLVED, Buffer.from(JSON.stringify(resolved)));
     this.#open.appendRecord(KIND.EVENT, memory.bytes, at, memory.u16[(at + HEADER.size) >>> 1]!);
   }
 

@@ -8,6 +8,7 @@ import { DomainNames } from '../event/domain-names.ts';
 import { EventStream } from '../sources/kernel/event-stream.ts';
 import { EVENT_TYPE_NAMES, HEADER } from '../sources/kernel/layout.ts';
 import { Memory } from '../sources/kernel/memory.ts';
+import type { ResolvedPaths } from '../sources/kernel/path-links.ts';
 import { newsFromJson } from './container-news.ts';
 import { Entries } from './entries.ts';
 import { KIND, type Losses } from './format.ts';
@@ -17,6 +18,7 @@ import {
   namesSchema,
   type RecordingHeader,
   type RecordingSummary,
+  resolvedSchema,
   summarySchema,
 } from './header.ts';
 import type { Damage, RecordingReader } from './reader.ts';
@@ -53,6 +55,8 @@ export class Replay {
   #groups: Readonly<Record<string, string>> = {};
   /** What was asked of the kernel for the event that comes. */
   #answers: { readonly pid: number; readonly records: Uint8Array }[] = [];
+  /** Where the paths of the event that comes led. */
+  #resolved: ResolvedPaths | undefined;
   #detections: Detection[] = [];
   #events = 0;
   #unanswered = 0;
@@ -176,6 +180,7 @@ export class Replay {
     if (kind === KIND.NAMES) ({ users: this.#users, groups: this.#groups } = namesSchema.parse(JSON.parse(json)));
     else if (kind === KIND.CONTAINER) this.#detector.hear(newsFromJson(json));
     else if (kind === KIND.DOMAIN_NAMES) this.#takeDomainNames(json);
+    else if (kind === KIND.RESOLVED) this.#resolved = resolvedSchema.parse(JSON.parse(json));
     else if (kind === KIND.LOSSES) this.#losses = lossesSchema.parse(JSON.parse(json));
     else if (kind === KIND.END) this.#summary = summarySchema.parse(JSON.parse(json));
     else throw new Error(`an entry of kind ${kind}, which this version does not know`);
@@ -193,7 +198,8 @@ export class Replay {
     if (size !== length || !EVENT_TYPE_NAMES[type])
       throw new Error(`no event: type ${type}, ${size} of ${length} bytes`);
     this.#events++;
-    const event = this.#stream.take(memory, at);
+    const event = this.#stream.take(memory, at, this.#resolved);
+    this.#resolved = undefined;
     if (this.#answers.length > 0) this.#answers = [];
     if (event !== undefined) this.#detector.see(event);
   }

@@ -435,7 +435,7 @@ NAPI_MODULE_INIT()
 		{ "waitingBytes", js_waiting_bytes },
 		{ "drops", js_drops }, { "refusals", js_refusals }, { "processes", js_processes }, { "clockOffset", js_clock_offset }, { "trim", js_trim }, { "close", js_close }, { "test", js_test },
 		{ "provoke", js_provoke }, { "reap", js_reap }, { "interests", js_interests }, { "programs", js_programs }, { "mend", js_mend },
-		{ "countRuns", js_count_runs }, { "running", js_running },
+		{ "countRuns", js_count_runs }, { "running", js_running }, { "resolve", js_resolve },
 	};
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {

@@ -47,4 +47,7 @@ napi_value js_mend(napi_env env, napi_callback_info info);
 napi_value js_count_runs(napi_env env, napi_callback_info info);
 napi_value js_running(napi_env env, napi_callback_info info);
 
+/* resolve.c */
+napi_value js_resolve(napi_env env, napi_callback_info info);
+
 #endif

@@ -5,6 +5,7 @@ import type { EventView } from '../../collector/sources/kernel/event-view.ts';
 import { truncatedFields, uncertainFields } from '../../collector/sources/kernel/fields/gaps.ts';
 import { KernelFields } from '../../collector/sources/kernel/fields/index.ts';
 import { HEADER } from '../../collector/sources/kernel/layout.ts';
+import type { ResolvedPaths } from '../../collector/sources/kernel/path-links.ts';
 import { KernelSource, type KernelSourceOptions } from '../../collector/sources/kernel/source.ts';
 import { allOf, COLLECTED_EVENT_TYPES } from '../../collector/sources/kernel/system-calls.ts';
 import { Probe } from '../../native/index.ts';
@@ -17,6 +18,8 @@ export interface CapturedEvent {
   readonly pid: number;
   /** How many had been delivered with this one. */
   readonly count: number;
+  /** Where links in its paths led. */
+  readonly resolved: ResolvedPaths;
   readonly spellings: readonly string[];
   readonly unreadable: number;
   readonly truncated: number;
@@ -134,6 +137,7 @@ export class Capture {
       type: event.typeName,
       pid: event.u32(HEADER.pid),
       count: this.#count,
+      resolved: event.resolved, // one of the spellings once it is asked for
       spellings: event.paths.slice(0, event.spellings).map(({ text }) => text),
       unreadable: event.memory.bytes[event.at + HEADER.unreadable]!,
       truncated: event.memory.bytes[event.at + HEADER.truncated]!,

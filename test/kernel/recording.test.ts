@@ -137,6 +137,31 @@ describe('a recording', { skip }, () => {
     assert.deepEqual([other.detections, other.replay.namesNotRecorded], [[], ['a.invalid']]);
   });
 
+  it('has where links led, which are gone when it is replayed', async () => {
+    const [real, link] = [path('real'), path('link')];
+    const condition = (file: string) => `evt.type in (unlink, unlinkat) and fs.path.name = ${file}`;
+    const rules = checkedRules(
+      JSON.stringify([
+        rule('Where it leads', { condition: condition(`${real}/file`), output: FACTS }),
+        rule('As written', { condition: condition(`${link}/file`), output: FACTS }),
+        rule('Moved', {
+          condition: `evt.type in (rename, renameat, renameat2) and fs.path.source = ${real}/a and fs.path.target = ${real}/b`,
+          output: '%fs.path.source %fs.path.target',
+        }),
+      ]),
+    );
+    const run = await RecordedRun.start({ path: path('links'), rules, matching: 'all' });
+    const script = 'mkdir "$0" && ln -s "$0" "$1" && touch "$0/a" "$1/file" && mv "$1/a" "$1/b" && rm "$1/file"';
+    spawnSync('sh', ['-c', script, real, link], { timeout: 20_000 });
+    run.turn();
+    assert.equal(run.end(), 0);
+    rmSync(real, { recursive: true });
+    rmSync(link);
+    const seen = run.detections.map(({ rule: name }) => name).sort();
+    assert.deepEqual(seen, ['As written', 'Moved', 'Where it leads']);
+    assertSame(run.detections, replayed(path('links'), rules).detections);
+  });
+
   it('gives the detections that were made live: rule, output, fields, evidence, time, order', async () => {
     const run = await RecordedRun.start({
       path: path('all'),

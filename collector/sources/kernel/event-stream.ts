@@ -3,6 +3,7 @@ import { EventView } from './event-view.ts';
 import { EVENT_TYPE_NAMES, EVENT_TYPES, HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
 import { POSSIBLY_OWN } from './own-events.ts';
+import type { PathResolver, ResolvedPaths } from './path-links.ts';
 import { ProcessTable } from './process-table.ts';
 import { COLLECTED_EVENT_TYPES } from './system-calls.ts';
 
@@ -29,17 +30,20 @@ export interface EventStreamOptions {
   readonly read: (pid: number) => Uint8Array;
   /** Is asked about records that may be of the agent's own making. True: it is, and no rule is to see it. */
   readonly isOwn?: (type: number, memory: Memory, at: number) => boolean;
+  /** Finds out where links lead. Without one {@link EventStream.take} is told. */
+  readonly links?: PathResolver;
 }
 
 /** Makes events of records, in the order of time, and keeps the process table by them: of the kernel's records, or of those of a recording. */
 export class EventStream {
   readonly table: ProcessTable;
-  readonly #view = new EventView();
+  readonly #view: EventView;
   readonly #counts = new Float64Array(EVENT_TYPE_NAMES.length);
 
   readonly #isOwn: NonNullable<EventStreamOptions['isOwn']>;
 
-  constructor({ containers, processTableEntries, captureEnv, read, isOwn = () => false }: EventStreamOptions) {
+  constructor({ containers, processTableEntries, captureEnv, read, isOwn = () => false, links }: EventStreamOptions) {
+    this.#view = new EventView(links);
     this.#isOwn = isOwn;
     this.table = new ProcessTable({
       containers,
@@ -50,7 +54,7 @@ export class EventStream {
   }
 
   /** The event of a record: the same object each time, good until the next record. Undefined if it is the agent's own and nobody is to see it. */
-  take(memory: Memory, at: number): EventView | undefined {
+  take(memory: Memory, at: number, resolved?: ResolvedPaths): EventView | undefined {
     const type = memory.u16[(at + HEADER.type) >>> 1]!;
     const work = WORK[type]!;
     const isOwn = work >= IS_CANARY && this.#isOwn(type, memory, at);
@@ -61,7 +65,7 @@ export class EventStream {
     else if ((work & EXITS) !== 0) this.table.onExit(process, memory.u64(at + HEADER.time_ns));
     if (isOwn) return undefined;
     this.#counts[type] = this.#counts[type]! + 1;
-    this.#view.select(memory, at, process);
+    this.#view.select(memory, at, process, resolved);
     return this.#view;
   }
 

@@ -1,5 +1,6 @@
 import { DESCRIPTOR, EVENT_TYPE_NAMES, EVENT_TYPES, HEADER, OPEN, PATH, SOCKET } from './layout.ts';
 import { Memory } from './memory.ts';
+import type { PathResolver, ResolvedPaths } from './path-links.ts';
 import { PathJoiner, tidyPath, withoutOwnRoot } from './paths.ts';
 import { type Process, unknownProcess } from './process.ts';
 import { CachedString, NO_STRING, StringCache } from './string-cache.ts';
@@ -7,6 +8,8 @@ import { familyOf } from './system-calls.ts';
 
 const NO_MEMORY = new Memory(new ArrayBuffer(64));
 const NO_PROCESS = unknownProcess(0, 0, 0);
+
+const NOTHING_RESOLVED: ResolvedPaths = { path: undefined, path2: undefined };
 
 /** Which part of the record's fixed layout holds what, by event type number: so that a look needs no branch on names. */
 type Shape = 'open' | 'path' | 'descriptor' | 'socket' | 'scalar' | 'process';
@@ -26,26 +29,38 @@ export class EventView {
   /** Number of the event since start, from 1. */
   number = 0;
   /** Distinct spellings of the event's (first) path; the one in force is `paths[spelling]`. */
-  readonly paths: [CachedString, CachedString, CachedString, CachedString] = [
+  readonly paths: [CachedString, CachedString, CachedString, CachedString, CachedString] = [
+    NO_STRING,
     NO_STRING,
     NO_STRING,
     NO_STRING,
     NO_STRING,
   ];
-  spellings = 0;
   spelling = 0;
   /** As the caller wrote it. '' if there is none. */
   pathRaw = '';
   /** The same with what is known of it. Of events that open something. */
   written: CachedString = NO_STRING;
-  /** The second path of rename and link, the target of symlink, made absolute (a symlink's target is left alone). */
-  path2 = '';
   path2Raw = '';
   readonly #strings = new StringCache();
   readonly #joiner = new PathJoiner();
+  readonly #resolver: PathResolver | undefined;
+  #spellings = 0;
+  #path2: CachedString = NO_STRING;
+  /** Undefined until it is asked for. */
+  #resolved: ResolvedPaths | undefined = NOTHING_RESOLVED;
+  /** The spelling that is where links lead; -1: there is none. */
+  #resolvedSpelling = -1;
+  /** Whether somebody has looked at a path of this event: where links lead matters only then. */
+  #isAsked = false;
 
-  /** Moves to a record. The caller says whose it is. */
-  select(memory: Memory, at: number, process: Process): void {
+  /** @param resolver finds out where links lead; without one they are told as they were written, or as {@link select} is told */
+  constructor(resolver?: PathResolver) {
+    this.#resolver = resolver;
+  }
+
+  /** Moves to a record. The caller says whose it is, and where its paths lead if that was found out before. */
+  select(memory: Memory, at: number, process: Process, resolved?: ResolvedPaths): void {
     this.memory = memory;
     this.at = at;
     this.process = process;
@@ -53,13 +68,19 @@ export class EventView {
     this.shape = SHAPES[this.type]!;
     this.number++;
     this.spelling = 0;
-    this.spellings = 0;
+    this.#spellings = 0;
+    this.#isAsked = false;
+    this.#resolvedSpelling = -1;
+    this.#resolved = NOTHING_RESOLVED;
     switch (this.shape) {
       case 'open':
         this.#readOpen();
         break;
       case 'path':
         this.#readPaths();
+        if (this.#resolver !== undefined) this.#note(this.#resolver);
+        this.#resolved = resolved ?? (this.#resolver === undefined ? NOTHING_RESOLVED : undefined);
+        if (resolved !== undefined) this.#addResolved(resolved);
         break;
       case 'descriptor':
         this.#onlyPath(this.#cached(DESCRIPTOR.path));
@@ -76,14 +97,34 @@ export class EventView {
     return EVENT_TYPE_NAMES[this.type]!;
   }
 
+  /** Where links lead is one of them only once somebody has looked at a path: rules that never do need it for nothing. */
+  get spellings(): number {
+    if (this.#isAsked && this.#resolved === undefined) this.#resolve();
+    return this.#spellings;
+  }
+
   /** The path in force; undefined if the event has none. */
   get path(): string | undefined {
-    return this.spellings === 0 ? undefined : this.paths[this.spelling]!.text;
+    this.#isAsked = true;
+    return this.#spellings === 0 ? undefined : this.paths[this.spelling]!.text;
   }
 
   /** The same with what is known of it. */
   get cachedPath(): CachedString | undefined {
-    return this.spellings === 0 ? undefined : this.paths[this.spelling];
+    this.#isAsked = true;
+    return this.#spellings === 0 ? undefined : this.paths[this.spelling];
+  }
+
+  /** The second path of rename and link, the target of symlink, made absolute (a symlink's target is left alone). '' if there is none. */
+  get path2(): string {
+    this.#isAsked = true;
+    if (this.spelling === this.#resolvedSpelling) return this.#resolved?.path2 ?? this.#path2.text;
+    return this.#path2.text;
+  }
+
+  /** Where the event's paths lead by links, as far as that can be known: for whoever keeps the event. */
+  get resolved(): ResolvedPaths {
+    return this.#resolved ?? this.#resolve();
   }
 
   /** The caller's memory said something else at the end of the call than at its beginning, or the caller had a page of it held back until the kernel asked. */
@@ -136,22 +177,22 @@ export class EventView {
 
   #onlyPath(path: CachedString): void {
     this.pathRaw = '';
-    this.path2 = '';
+    this.#path2 = NO_STRING;
     this.path2Raw = '';
     this.#addSpelling(path);
   }
 
   #addSpelling(path: CachedString): void {
     if (path.text === '') return;
-    for (let i = 0; i < this.spellings; i++) if (this.paths[i]!.text === path.text) return;
-    this.paths[this.spellings++] = path;
+    for (let i = 0; i < this.#spellings; i++) if (this.paths[i]!.text === path.text) return;
+    this.paths[this.#spellings++] = path;
   }
 
   #readOpen(): void {
     const resolved = this.#cached(OPEN.path);
     // Mostly a file is opened by its resolved path: the probe then has one string for both.
     const written = this.u32(OPEN.path) === this.u32(OPEN.path_raw) ? resolved : this.#cached(OPEN.path_raw);
-    this.path2 = '';
+    this.#path2 = NO_STRING;
     this.path2Raw = '';
     this.pathRaw = written.text;
     this.written = written;
@@ -206,14 +247,59 @@ export class EventView {
     // Another thread writes there: either may be what the kernel read.
     const before = this.string(PATH.path_before);
     if (before !== '') this.#addSpelling(this.#absoluteBefore(before));
-    this.path2 = this.path2Raw;
-    if (TEXT_SECOND.has(this.type)) return;
+    if (TEXT_SECOND.has(this.type)) {
+      this.#path2 = this.#cached(PATH.path_raw2);
+      return;
+    }
     const through = this.#throughOwnRoot(this.path2Raw, PATH.directory2);
-    this.path2 = through === NO_STRING ? this.#absolute(this.path2Raw, PATH.directory2).text : through.text;
+    this.#path2 = through === NO_STRING ? this.#absolute(this.path2Raw, PATH.directory2) : through;
+  }
+
+  #resolve(): ResolvedPaths {
+    const path = this.#resolvePath(this.pathRaw, PATH.directory, FOLLOWING.has(this.type));
+    const path2 = TEXT_SECOND.has(this.type) ? undefined : this.#resolvePath(this.path2Raw, PATH.directory2, false);
+    const resolved = path === undefined && path2 === undefined ? NOTHING_RESOLVED : { path, path2 };
+    this.#resolved = resolved;
+    this.#addResolved(resolved);
+    return resolved;
+  }
+
+  #resolvePath(raw: string, directoryRef: number, isFollowed: boolean): string | undefined {
+    if (raw === '' || this.type === CHROOT) return undefined; // that one's the kernel tells
+    const directory = this.string(directoryRef);
+    const isAbsolute = raw.charCodeAt(0) === SLASH;
+    // A name alone lies in the folder that the kernel told.
+    if (!isAbsolute && (directory === '' || !(isFollowed || raw.includes('/')))) return undefined;
+    const path = isAbsolute ? raw : `${directory}/${raw}`;
+    const base = isAbsolute && directory !== '/' ? directory : '';
+    const found = this.#resolver!.resolve(this.process, base, path, isFollowed);
+    if (found !== undefined) this.#resolver!.note(this.type, found);
+    return found;
+  }
+
+  #note(resolver: PathResolver): void {
+    if (this.result < 0) return;
+    for (let i = 0; i < this.#spellings; i++) resolver.note(this.type, this.paths[i]!.text);
+    if (this.#path2 !== NO_STRING) resolver.note(this.type, this.#path2.text);
+    if (SYMLINKS.has(this.type)) resolver.linked(this.process, this.paths[0].text, this.path2Raw);
+  }
+
+  /** Both paths go together: what rules ask of the two is asked of what the kernel used. */
+  #addResolved({ path, path2 }: ResolvedPaths): void {
+    const { pathRaw } = this;
+    if (path === undefined && (path2 === undefined || path2 === this.#path2.text)) return;
+    const first = path === undefined ? this.#absolute(pathRaw, PATH.directory) : this.#joiner.join('', path);
+    const before = this.#spellings;
+    if (path2 === undefined) this.#addSpelling(first);
+    else this.paths[this.#spellings++] = first;
+    if (this.#spellings > before) this.#resolvedSpelling = before;
   }
 }
 
 const SLASH = 0x2f;
+/** Calls that do what they do to what a link leads to. Those that are told to by a flag are not among them. */
+const FOLLOWING = new Set(['chmod', 'fchmodat', 'truncate', 'chown', 'setxattr'].map((name) => EVENT_TYPES.get(name)!));
+const SYMLINKS = new Set(['symlink', 'symlinkat'].map((name) => EVENT_TYPES.get(name)!));
 const CHROOT = EVENT_TYPES.get('chroot')!;
 /** Calls whose second string is no path to start from a directory: a link's target, a device, an attribute's name. */
 const TEXT_SECOND = new Set(

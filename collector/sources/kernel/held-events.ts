@@ -1,6 +1,7 @@
 import { EventView } from './event-view.ts';
 import { HEADER } from './layout.ts';
 import { Memory } from './memory.ts';
+import type { ResolvedPaths } from './path-links.ts';
 import type { Process } from './process.ts';
 
 /** Some thousand events. Only what is used of it takes memory. */
@@ -13,6 +14,7 @@ interface HeldEvent {
   readonly bytes: number;
   readonly number: number;
   readonly process: Process;
+  readonly resolved: ResolvedPaths;
   readonly sinceMillis: number;
 }
 
@@ -42,13 +44,14 @@ export class HeldEvents {
     this.#memory ??= new Memory(new ArrayBuffer(BYTES));
     event.memory.bytes.copy(this.#memory.bytes, at, event.at, event.at + bytes);
     this.#writeAt = at + ((bytes + ALIGNMENT - 1) & -ALIGNMENT);
-    this.#events.push({ at, bytes, number: event.number, process: event.process, sinceMillis: nowMillis });
+    const { number, process, resolved } = event;
+    this.#events.push({ at, bytes, number, process, resolved, sinceMillis: nowMillis });
     return true;
   }
 
   /** Takes the oldest out. The view is good until the next call. */
   take(): EventView {
-    const { at, number, process } = this.#events[this.#first]!;
+    const { at, number, process, resolved } = this.#events[this.#first]!;
     this.#first++;
     if (this.#first === this.#events.length) {
       this.#events = [];
@@ -59,7 +62,7 @@ export class HeldEvents {
     }
     this.#view ??= new EventView();
     this.#view.number = number - 1; // select() counts
-    this.#view.select(this.#memory!, at, process);
+    this.#view.select(this.#memory!, at, process, resolved);
     return this.#view;
   }
 

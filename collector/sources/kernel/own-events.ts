@@ -6,6 +6,7 @@ const FORKS = new Set(['fork', 'vfork', 'clone', 'clone3'].map((name) => EVENT_T
 const EXECVE = EVENT_TYPES.get('execve')!;
 const PROCEXIT = EVENT_TYPES.get('procexit')!;
 const BPF = EVENT_TYPES.get('bpf')!;
+const OPENAT2 = EVENT_TYPES.get('openat2')!;
 const IO_URING_ENTER = EVENT_TYPES.get('io_uring_enter')!;
 const [OPENED, PATHS, DESCRIPTORS, SOCKETS, SCALARS, SOCKETCALLS] = FAMILY_CANARIES.map(({ type }) => type);
 /** linux/bpf.h, BPF_OBJ_GET_INFO_BY_FD */
@@ -19,10 +20,28 @@ export const POSSIBLY_OWN: readonly number[] = [
   EXECVE,
   PROCEXIT,
   BPF,
+  OPENAT2,
   IO_URING_ENTER,
   ...FAMILY_CANARIES.map(({ type }) => type),
   OPERATION_CANARY,
 ];
+
+/** linux/fcntl.h: what is opened so can be neither read nor written. */
+const O_PATH = 0o10000000;
+
+/** What knows the agent's own events. */
+export interface Own {
+  /** This process, if it looks at where paths lead (native/addon/resolve.c): nothing else in it calls openat2. Else no process. */
+  readonly lookingPid: number;
+  /** Those of canaries, if any are made. */
+  readonly canaries: Pick<OwnEvents, 'take'> | undefined;
+}
+
+/** Whether an event of the types above is of the agent's own making, and nobody is to see it. */
+export function isOwn({ lookingPid, canaries }: Own, type: number, memory: Memory, at: number): boolean {
+  if (type !== OPENAT2) return canaries?.take(type, memory, at) ?? false;
+  return memory.u32[(at + HEADER.pid) >>> 2] === lookingPid && (memory.u32[(at + OPEN.flags) >>> 2]! & O_PATH) !== 0;
+}
 
 export interface OwnEventsOptions {
   readonly token: number;

@@ -16,6 +16,8 @@ import { KernelClock } from './clock.ts';
 import { EventStream } from './event-stream.ts';
 import { EventView } from './event-view.ts';
 import type { Memory } from './memory.ts';
+import { isOwn } from './own-events.ts';
+import { PathLinks } from './path-links.ts';
 import { unknownProcess } from './process.ts';
 import type { ProcessTable } from './process-table.ts';
 import { rehearse } from './rehearsal.ts';
@@ -78,9 +80,13 @@ export class KernelSource {
     if (event !== undefined) this.#onEvent(event);
     return !this.#paused;
   };
+  readonly #links = new PathLinks();
+  readonly #own: { readonly lookingPid: number; canaries: Canaries | undefined } = {
+    lookingPid: this.#links.isAble ? process.pid : -1,
+    canaries: undefined,
+  };
   #paused = false;
   #wanted: ReturnType<typeof interestsIn> | undefined;
-  #canaries: Canaries | undefined;
   #reader = new RingReader([]);
   /** The most bytes that waited in each ring since the last look at the statistics. */
   #peaks = new Float64Array(0);
@@ -102,7 +108,8 @@ export class KernelSource {
       ...options,
       containers: this.containers,
       read: (pid) => this.#processes(pid),
-      isOwn: (type, memory, at) => this.#canaries?.take(type, memory, at) ?? false,
+      isOwn: (type, memory, at) => isOwn(this.#own, type, memory, at),
+      links: this.#links,
     });
   }
 
@@ -133,7 +140,7 @@ export class KernelSource {
     const interests = interestsIn(wanted, this.#options.hasCanaries ?? false);
     this.#probe.want(interests);
     this.#wanted = interests;
-    this.#canaries?.want(interests);
+    this.#own.canaries?.want(interests);
   }
 
   /**
@@ -160,17 +167,17 @@ export class KernelSource {
     this.#probe.attach(onData);
     this.table.fill();
     if (this.#options.hasCanaries && this.#wanted !== undefined)
-      this.#canaries = new Canaries(this.#probe, this.#wanted, () => this.#lostEvents());
+      this.#own.canaries = new Canaries(this.#probe, this.#wanted, () => this.#lostEvents());
   }
 
   /** What came of the last canaries, and sends the next. Between two calls the rings must have been drained. */
   nextCanaries(): CanaryReport | undefined {
-    return this.#canaries?.next();
+    return this.#own.canaries?.next();
   }
 
   /** A while after {@link nextCanaries}: nothing is left of them then. */
   endCanaries(): void {
-    this.#canaries?.reap();
+    this.#own.canaries?.reap();
   }
 
   /** Has the kernel count runs of programs and the time that they take. @throws Error if it refuses */
@@ -252,6 +259,7 @@ export class KernelSource {
     const nowNs = this.clock.nowNs();
     this.#recover();
     this.table.tick(nowNs);
+    this.#links.tick();
     this.containers.retry(this.#tickMillis, () => this.table.containers());
     if (this.containers.sweep(this.#tickMillis, () => this.table.containers())) this.table.forgetImages();
     this.#options.tap?.tick(nowNs, this.clock.offsetNs);

@@ -36,9 +36,9 @@ const WHAT: Section = {
     {
       number: 3,
       way: 'symbolic links, `..`, links to links',
-      why: 'Of what is opened or executed the file’s own path and the caller’s spelling are both looked at.',
+      why: 'Of what is opened or executed the file’s own path and the caller’s spelling are both looked at. So it is of calls that open nothing (unlink, rename, chmod, link, mkdir, ...): where the folder leads is found out when the event is looked at, some milliseconds later, and links that were made in the last second are known by their own events. A relative path starts from where the folder really is.',
       limits:
-        'Calls that open nothing (unlink, rename, chmod, link, mkdir, ...): a folder that is named through a symbolic link is told as it was written, but for `/bin`, `/lib`, `/var/run` and the other links of every distribution. A relative path starts from where the folder really is. Making a link is told.',
+        'Calls that open nothing: only what the kernel knows by heart is found out, so not folders of file systems that ask for each name (FUSE, NFS, sysfs), and nothing before Linux 5.12. An older link that is taken away or changed between the call and the look hides where it led; so does one with a name that is no UTF-8, and a flood of calls in more than 20,000 folders a second. In a root of its own (chroot) an absolute link in a relative path is followed from the machine’s root. The last name of a path is followed for chmod, chown, truncate and setxattr only, not for their kin with flags. The path as it was written is told in any case, and making a link is told.',
     },
     {
       number: 4,
