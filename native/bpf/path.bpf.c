@@ -5,6 +5,8 @@
  */
 
 #define NO_ARGUMENT 7
+/* asm-generic/errno-base.h */
+#define EBUSY 16
 
 /* text2: the second string is no path. */
 struct path_shape { __u8 path, directory_fd, path2, directory_fd2, argument, argument2; bool text2; };
@@ -91,13 +93,15 @@ static long find_holder(struct task_struct *task, struct vm_area_struct *vma, bo
 	return 0;
 }
 
-/* Asked before the call: the caller may give the area back while it runs. A lock that somebody else has is not waited for. */
+/*
+ * Asked before the call: the caller may give the area back while it runs. The lock of the areas is not waited for: a path that cannot be read while another
+ * thread of the caller changes them counts as held, or such a thread would be the way around this.
+ */
 static __always_inline bool is_held(struct task_struct *task, __u64 address)
 {
 	bool held = false;
 
-	bpf_find_vma(task, address, find_holder, &held, 0);
-	return held;
+	return bpf_find_vma(task, address, find_holder, &held, 0) == -EBUSY || held;
 }
 
 SEC("tp_btf/sys_enter")
