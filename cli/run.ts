@@ -9,6 +9,10 @@ import { version } from './version.ts';
 
 /** After a start: half of what it made is garbage, and would stay until there is as much again. */
 const TIDY_AFTER_MILLIS = 250;
+/** From then on: V8 lets garbage grow as long as there is room, and on a node the room is others'. */
+const TIDY_MILLIS = 60_000;
+
+const tidy = (): void => collectGarbage({ thorough: true });
 
 /** `shikra run`: the agent, until a signal or its own end. @returns the exit code */
 export async function run(options: { readonly config?: string }): Promise<number> {
@@ -17,7 +21,8 @@ export async function run(options: { readonly config?: string }): Promise<number
     await thread.terminate();
     throw error;
   });
-  setTimeout(() => collectGarbage({ thorough: true }), TIDY_AFTER_MILLIS).unref();
+  setTimeout(tidy, TIDY_AFTER_MILLIS).unref();
+  setInterval(tidy, TIDY_MILLIS).unref();
   const exitCode = await agent.closed;
   // Whatever is left open must not keep a stopped agent alive.
   setTimeout(() => process.exit(), 250).unref();

@@ -33,6 +33,8 @@ const MESSAGE_DETECTIONS = 50;
 const TICK_MILLIS = 1000;
 /** By then the main thread has loaded all that it needs, and let go of what it needed for that. */
 const TRIM_AFTER_TICKS = 2;
+/** V8 lets garbage grow as long as there is room; on a node the room is others'. */
+const TIDY_TICKS = 60;
 /** So long after the canaries were sent, their process has ended. */
 const CANARY_MILLIS = 50;
 /** Work on new rules is done for so long at a time; then the rings are looked after. */
@@ -269,6 +271,8 @@ export class Collector {
     if (this.#namesTold.length > 0) this.#send({ type: 'domain_names', names: this.#namesTold.splice(0) });
     this.#tellFloods();
     if (++this.#ticks === TRIM_AFTER_TICKS) releaseFreeMemory();
+    // It stands still for some ten milliseconds: only if the rings have room for what happens meanwhile.
+    if (this.#ticks % TIDY_TICKS === 0 && !this.#source.isBehind) collectGarbage();
   }
 
   #tellFloods(isLast = false): void {
