@@ -17,7 +17,7 @@ import {
   type TransformerName,
   type TransformerOperand,
 } from './ast.ts';
-import { isDomainName } from './domain-names.ts';
+import { isDomainName } from './domain-name.ts';
 import { namesEventType } from './event-types.ts';
 import { readLiteral } from './literal.ts';
 import { createMatcher } from './match.ts';

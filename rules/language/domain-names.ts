@@ -1,13 +1,6 @@
 import type { CheckedRule } from './compile.ts';
 import type { TypedExpression } from './typed.ts';
 
-/** Labels of letters, digits, hyphens and underscores, or an address; with or without the root's dot. */
-const DOMAIN_NAME = /^(?=.{1,254}$)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?$|^[\da-f:.]*:[\da-f:.]*$/i;
-
-export function isDomainName(text: string): boolean {
-  return DOMAIN_NAME.test(text);
-}
-
 /** The domain names that enabled rules compare with: somebody has to find out their addresses. */
 export function domainNamesOf(rules: readonly CheckedRule[]): ReadonlySet<string> {
   const names = new Set<string>();
