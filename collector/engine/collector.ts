@@ -184,17 +184,13 @@ export class Collector {
       if (this.#stopAt === undefined) this.#source.want(wantedBy(after));
     } catch (error) {
       if (!(error instanceof ShikraError)) throw error;
+      this.#domainNames.ask(this.#names);
       return { ok: false, errors: [error.message] };
     }
     this.#names = names;
     this.#domainNames.ask(names);
     pauses.push(performance.now() - started);
-    return {
-      ok: true,
-      rules: this.#ruleNames(),
-      warnings: read.warnings,
-      longestPauseMillis: Math.max(...pauses),
-    };
+    return { ok: true, rules: this.#ruleNames(), warnings: read.warnings, longestPauseMillis: Math.max(...pauses) };
   }
 
   /** Does work in short turns, with the rings looked after in between. */

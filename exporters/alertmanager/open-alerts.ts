@@ -1,4 +1,5 @@
 import type { Clock } from '../helper/clock.ts';
+import { isDoubling } from '../helper/doubling.ts';
 import type { ExporterContext } from '../helper/exporter.ts';
 import type { ExportOutcome } from '../helper/outcome.ts';
 
@@ -150,9 +151,4 @@ export class OpenAlerts {
       logger.warn({ err: error }, 'the store cannot note which alerts are open');
     }
   }
-}
-
-/** The log has the first and then every doubling, so that a night of outage is a screenful. */
-function isDoubling(count: number): boolean {
-  return (count & (count - 1)) === 0;
 }

@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts';
 import type { StoredDetection } from '../store/stored-detection.ts';
 import { BatchSender, type Note, type SendResult } from './batch-sender.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import { isDoubling } from './doubling.ts';
 import type { DeliveringExporter } from './exporter.ts';
 import { DELIVERY_DEFAULTS, type DeliverySettings } from './settings.ts';
 
@@ -286,9 +287,7 @@ export class Delivery {
       waiting: this.#store.backlog(this.#id),
       ...(error !== undefined && { err: error }),
     };
-    // The first failure is news; then once for every doubling, so that a night of outage is a screenful.
-    if ((this.#failures & (this.#failures - 1)) === 0)
-      this.#logger.warn(details, 'delivery failed, it will be tried again');
+    if (isDoubling(this.#failures)) this.#logger.warn(details, 'delivery failed, it will be tried again');
     this.#settle();
   }
 

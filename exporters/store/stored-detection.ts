@@ -16,13 +16,22 @@ export interface DetectionRow {
   readonly chain?: string;
 }
 
-/** What was parsed last. */
-const parsed: {
-  detectionOf?: StoredDetection;
-  detection?: Detection;
-  recordOf?: StoredDetection;
-  record?: ReadableLogRecord;
-} = {};
+/** Keeps what was made last, for as long as the same is asked for. */
+class Last<Value> {
+  #of: StoredDetection | undefined;
+  #value: Value | undefined;
+
+  get(of: StoredDetection, make: () => Value): Value {
+    if (this.#of !== of) {
+      this.#value = make();
+      this.#of = of;
+    }
+    return this.#value as Value;
+  }
+}
+
+const lastDetection = new Last<Detection>();
+const lastRecord = new Last<ReadableLogRecord>();
 
 /**
  * A detection out of the store. Parsed when asked for (an exporter needs either the detection or the record, seldom both) and kept until another one is: who
@@ -61,19 +70,13 @@ export class StoredDetection {
   }
 
   get detection(): Detection {
-    if (parsed.detectionOf !== this) {
-      parsed.detection = parseExact(this.row.detection) as Detection;
-      parsed.detectionOf = this;
-    }
-    return parsed.detection!;
+    return lastDetection.get(this, () => parseExact(this.row.detection) as Detection);
   }
 
   get record(): ReadableLogRecord {
-    if (parsed.recordOf !== this) {
-      const { record, resource, scope } = this.row;
-      parsed.record = decodeRecord(record, this.#origins.resource(resource), this.#origins.scope(scope));
-      parsed.recordOf = this;
-    }
-    return parsed.record!;
+    const { record, resource, scope } = this.row;
+    return lastRecord.get(this, () =>
+      decodeRecord(record, this.#origins.resource(resource), this.#origins.scope(scope)),
+    );
   }
 }

@@ -104,7 +104,7 @@ class UdpTransport implements Transport {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4').unref();
     this.#socket = socket;
     const { promise: refused, reject } = Promise.withResolvers<never>();
-    refused.catch(() => {});
+    refused.catch(() => {}); // told below, where it is waited for
     socket.on('error', reject);
     socket.connect(port, host);
     await Promise.race([once(socket, 'connect', { signal }), refused]);

@@ -44,7 +44,7 @@ enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000 };
 enum { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID };
 enum { OVERLAYFS_SUPER_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, NSFS_MAGIC = 0x6e736673, PIDFS_MAGIC = 0x50494446, ANON_INODE_FS_MAGIC = 0x09041934 };
 enum { TS_COMPAT = 2 };
-enum { EINPROGRESS = 115 };
+enum { EBUSY = 16, EINPROGRESS = 115 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

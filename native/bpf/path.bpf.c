@@ -5,8 +5,6 @@
  */
 
 #define NO_ARGUMENT 7
-/* asm-generic/errno-base.h */
-#define EBUSY 16
 
 /* text2: the second string is no path. */
 struct path_shape { __u8 path, directory_fd, path2, directory_fd2, argument, argument2; bool text2; };

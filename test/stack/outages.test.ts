@@ -135,6 +135,7 @@ describe('receivers that fail', { concurrency: true }, () => {
       const expected = keeps === 'last of each rule' ? lastOfEach : uids;
       // Others may do something on this machine that the agent tells of.
       const ours = async () => (await arrived()).filter((uid) => uids.has(uid));
+      // What is still missing then is told below, one by one.
       await until(`all at ${id}`, async () => (await ours()).length >= expected.size).catch(() => {});
       // Nothing was on its way when they went: nothing comes twice.
       assert.deepEqual((await ours()).sort(), [...expected].sort(), id);
