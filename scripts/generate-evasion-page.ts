@@ -2,7 +2,7 @@
  * `npm run docs:evasion`: runs every attempt to hide on this kernel, and writes what came of it into docs/evasion.md. `npm run docs:evasion -- WORD...` runs those of
  * the files whose name has one of the words, and leaves the other entries of the page as they are.
  */
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -46,7 +46,9 @@ function machine(): string {
 const page = readFileSync(PAGE, 'utf8');
 const files = testFiles(process.argv.slice(2));
 const { failed, records } = await attempts(files);
-const others = parse(page).entries.filter(({ file }) => process.argv.length > 2 && !files.includes(file));
+const others = parse(page).entries.filter(
+  ({ file }) => process.argv.length > 2 && !files.includes(file) && existsSync(file),
+);
 const own = records.flatMap(({ rows, ...entry }) => rows.map((row): Entry => ({ row, ...entry })));
 writeFileSync(PAGE, withGenerated(page, render(machine(), [...others, ...own])));
 console.error(`docs:evasion: ${records.length} attempts, written to ${PAGE}`);
