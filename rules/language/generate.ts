@@ -77,8 +77,10 @@ function asText(value: FieldValue | undefined): FieldValue | undefined {
   return value === undefined || typeof value === 'string' || typeof value === 'object' ? value : String(value);
 }
 
-/** Bits that stay in a small integer. */
+/** Bits that stay in a small integer, and leave one. */
 const BITS = 30;
+/** In the word of a group: it was made. */
+const MADE = 1 << BITS;
 
 /** What takes longer was most likely another thread's turn, and must not count a thousandfold for the rule that met it. */
 const LONGEST_MILLIS = 0.02;
@@ -149,6 +151,16 @@ interface FieldSlot {
   uses: number;
 }
 
+/** Conditions that are narrowed down together. */
+interface Group {
+  /** Tests them, with `begin` called before. */
+  readonly code: string;
+  /** Those from which some of them follow. */
+  readonly subjects: readonly number[];
+  /** A bit for each condition. */
+  readonly all: number;
+}
+
 interface Program {
   readonly source: string;
   readonly constants: readonly unknown[];
@@ -170,6 +182,8 @@ class CodeGenerator {
   readonly #subjects: SubjectsOfEvaluator<never>;
   /** How many verdicts each subject has. */
   readonly #verdictCounts: number[];
+  /** Of the words kept with a subject the first: one for each group. */
+  #groupCount = 0;
 
   constructor(readerOf: (operand: TypedOperand) => unknown, subjects: SubjectsOfEvaluator<never>) {
     this.#readerOf = readerOf;
@@ -185,6 +199,7 @@ class CodeGenerator {
       if (!isNever && roots.length % CONDITIONS_AT_ONCE === 0) yield;
     }
     for (const root of roots) if (root !== undefined) root.uses++;
+    this.#groupCount = wordsFor(roots.filter((root) => root !== undefined).length).length;
     const remembered = [...this.#nodesByKey.values()].filter(
       (node) => node.uses > 1 && node.subject === undefined && isWorthRemembering(node.expression),
     );
@@ -202,7 +217,7 @@ class CodeGenerator {
       tested.push(root);
       if (rules.length % CONDITIONS_AT_ONCE === 0) yield;
     }
-    const groups: string[] = [];
+    const groups: Group[] = [];
     for (let first = 0; first < rules.length; first += BITS) {
       groups.push(this.#group(groups.length, tested.slice(first, first + BITS), rules.slice(first, first + BITS)));
       yield;
@@ -212,7 +227,7 @@ class CodeGenerator {
     return { source: this.#assemble(rules, groups, remembered.length), constants: this.#constants };
   }
 
-  #assemble(rules: readonly number[], groups: readonly string[], rememberedCount: number): string {
+  #assemble(rules: readonly number[], groups: readonly Group[], rememberedCount: number): string {
     const cached = [...this.#fields.values()].filter(isCached);
     const fieldFunctions = cached.map((field) => this.#fieldFunction(field));
     const nodeWords = wordsFor(rememberedCount);
@@ -220,34 +235,41 @@ class CodeGenerator {
     for (const word of wordsFor(this.#fields.size)) masks.push(`m${word}`);
     const place = `${this.#subjects.generation}, ${this.#subjects.evaluator}`;
     const subjects = this.#subjects.subjects.flatMap((subject, id) => {
-      const offset = 2 * wordsFor(this.#verdictCounts[id]!).length;
-      const words = offset + groups.length + wordsFor(groups.length).length;
-      return offset === 0 ? [] : [{ id, offset, words, find: this.#constant(verdictsOf(subject)) }];
+      const count = this.#verdictCounts[id]!;
+      const words = this.#groupCount + 2 * wordsFor(count).length;
+      return count === 0 ? [] : [{ id, words, find: this.#constant(verdictsOf(subject)) }];
     });
-    const start = [
-      '  e = event;',
-      ...masks.map((mask) => `  ${mask} = 0;`),
-      ...subjects.map(
-        ({ id, find, words }) =>
-          `  { const s = ${find}(e); q${id} = s === undefined ? z${id}.fill(0) : s.of(${place}, ${words}); }`,
-      ),
-    ];
+    const find = subjects.map(
+      ({ id, find, words }) =>
+        `  const s${id} = ${find}(event), a${id} = s${id} === undefined ? z${id}.fill(0) : s${id}.of(${place}, ${words});`,
+    );
+    const answers = subjects.map(({ id }) => `, a${id}`).join('');
+    const start = [...find, `  begin(event${answers});`];
     return [
       '"use strict";',
       ...this.#constants.map((_, index) => `const c${index} = constants[${index}];`),
       'let e;',
       ...masks.map((mask) => `let ${mask} = 0;`),
       ...subjects.map(({ id, words }) => `let q${id}; const z${id} = new Array(${words}).fill(0);`),
-      // Where the groups' candidates begin, and the bits that tell which of them are known.
-      ...subjects.map(({ id, offset }) => `const g${id} = ${offset}, h${id} = ${offset + groups.length};`),
       ...cached.map(({ id }) => `let f${id};`),
       ...fieldFunctions,
       ...this.#functions,
-      'function evaluate(event, from) {',
+      `function begin(event${answers}) {`,
+      '  e = event;',
+      ...masks.map((mask) => `  ${mask} = 0;`),
+      ...subjects.map(({ id }) => `  q${id} = a${id};`),
+      '}',
+      `function search(event, from${answers}) {`,
       '  let c;',
-      ...start,
-      ...groups,
+      `  begin(event${answers});`,
+      ...groups.map(({ code }) => code),
       '  return -1;',
+      '}',
+      // Most events end here: what is known of their path and program leaves no condition that could hold. It is small enough to be part of its caller.
+      'function evaluate(event, from) {',
+      ...find,
+      ...this.#atOnce(groups),
+      `  return search(event, from${answers});`,
       '}',
       `const groups = [${groups.map((_, group) => `G${group}`).join(', ')}];`,
       `const numbers = [${rules.join(', ')}];`,
@@ -262,6 +284,16 @@ class CodeGenerator {
     ].join('\n');
   }
 
+  /** Ends the search before it begins if the words of the groups leave nothing to search. */
+  #atOnce(groups: readonly Group[]): string[] {
+    if (groups.some(({ subjects }) => subjects.length === 0)) return [];
+    const tests = groups.map(({ subjects, all }, group) => {
+      const words = subjects.map((subject) => `a${subject}[${group}]`);
+      return `((${words.join(' | ')}) & ${all}) === ${all}`;
+    });
+    return [`  if (${tests.join(' && ')}) return -1;`];
+  }
+
   /** Each rule is a function of its own: small enough for the optimiser, however many rules there are. */
   #rule(root: Node, index: number): void {
     const test = this.#use(root);
@@ -270,28 +302,31 @@ class CodeGenerator {
 
   /**
    * Tests some conditions. What of them follows from a subject alone is decided for all of them at once, and one word is kept with the subject: which of them
-   * are still candidates. For a path and a program seen before, most events are done after comparing these words.
+   * cannot hold. For a path and a program seen before, most events are done after these words were put together.
    */
-  #group(group: number, roots: readonly Node[], rules: readonly number[]): string {
-    const { word, bit } = bitOf(group);
-    const candidates = this.#subjects.subjects.flatMap((_, subject) => {
+  #group(group: number, roots: readonly Node[], rules: readonly number[]): Group {
+    const all = 2 ** rules.length - 1;
+    const subjects: number[] = [];
+    const words: string[] = [];
+    for (const subject of this.#subjects.subjects.keys()) {
       const parts = roots.map((root) => conjunctsOf(root).filter((node) => node.subject === subject));
-      if (parts.every((nodes) => nodes.length === 0)) return [];
-      const lines = parts.map((nodes, index) => {
+      if (parts.every((nodes) => nodes.length === 0)) continue;
+      const lines = parts.flatMap((nodes, index) => {
         const test = nodes.map((node) => this.#use(node)).join(' && ');
-        return nodes.length === 0 ? `c |= ${1 << index};` : `if (${test}) c |= ${1 << index};`;
+        return nodes.length === 0 ? [] : [`if (!(${test})) c |= ${1 << index};`];
       });
       const name = `C${subject}_${group}`;
       this.#functions.push(
-        `function ${name}() { let t; let c = 0; ${lines.join(' ')} q${subject}[h${subject} + ${word}] |= ${bit}; return q${subject}[g${subject} + ${group}] = c; }`,
+        `function ${name}() { let t; let c = ${MADE}; ${lines.join(' ')} return q${subject}[${group}] = c; }`,
       );
-      return [`(q${subject}[h${subject} + ${word}] & ${bit} ? q${subject}[g${subject} + ${group}] : ${name}())`];
-    });
-    const [first = String(2 ** rules.length - 1), ...rest] = candidates;
-    const narrowed = rest.map((each) => ` if (c !== 0) c &= ${each};`).join('');
-    this.#functions.push(`function G${group}() { let c = ${first};${narrowed} return c; }`);
+      subjects.push(subject);
+      words.push(`(q${subject}[${group}] || ${name}())`);
+    }
+    const narrowed = words.map((word) => ` if ((c & ${all}) !== ${all}) c |= ${word};`).join('');
+    this.#functions.push(`function G${group}() { let c = 0;${narrowed} return ~c & ${all}; }`);
     const tests = rules.map((rule, index) => `if (c & ${1 << index} && from <= ${rule} && r${rule}()) return ${rule};`);
-    return [`  c = G${group}();`, '  if (c !== 0) {', ...tests.map((test) => `    ${test}`), '  }'].join('\n');
+    const code = [`  c = G${group}();`, '  if (c !== 0) {', ...tests.map((test) => `    ${test}`), '  }'].join('\n');
+    return { code, subjects, all };
   }
 
   #fieldFunction(field: FieldSlot): string {
@@ -363,7 +398,8 @@ class CodeGenerator {
     const fresh = node.verdict === undefined;
     node.verdict ??= this.#verdictCounts[subject]!++;
     const { word, bit } = bitOf(node.verdict);
-    const [known, holds] = [`q${subject}[${2 * word}]`, `q${subject}[${2 * word + 1}]`];
+    const at = this.#groupCount + 2 * word;
+    const [known, holds] = [`q${subject}[${at}]`, `q${subject}[${at + 1}]`];
     const name = `p${subject}_${node.verdict}`;
     if (fresh) {
       this.#functions.push(

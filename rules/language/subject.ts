@@ -32,7 +32,7 @@ export class Verdicts {
    * @param generation of the rule set
    * @param evaluator its number in the set
    * @param words length of the array
-   * @returns bit masks, two words for 30 checks: which are decided, and which hold. The same array each time
+   * @returns bit masks of the evaluator's own making, 0 at first. The same array each time
    */
   of(generation: number, evaluator: number, words: number): number[] {
     for (let at: Verdicts | undefined = this; at !== undefined; at = at.#next)

@@ -37,15 +37,13 @@ export class EventView {
     NO_STRING,
   ];
   spelling = 0;
-  /** As the caller wrote it. '' if there is none. */
-  pathRaw = '';
-  /** The same with what is known of it. Of events that open something. */
+  /** The path as the caller wrote it, with what is known of it. */
   written: CachedString = NO_STRING;
-  path2Raw = '';
   readonly #strings = new StringCache();
   readonly #joiner = new PathJoiner();
   readonly #resolver: PathResolver | undefined;
   #spellings = 0;
+  #written2: CachedString = NO_STRING;
   #path2: CachedString = NO_STRING;
   /** Undefined until it is asked for. */
   #resolved: ResolvedPaths | undefined = NOTHING_RESOLVED;
@@ -61,18 +59,21 @@ export class EventView {
 
   /** Moves to a record. The caller says whose it is, and where its paths lead if that was found out before. */
   select(memory: Memory, at: number, process: Process, resolved?: ResolvedPaths): void {
-    this.memory = memory;
+    const type = memory.u16[(at + HEADER.type) >>> 1]!;
+    const shape = SHAPES[type]!;
     this.at = at;
-    this.process = process;
-    this.type = memory.u16[(at + HEADER.type) >>> 1]!;
-    this.shape = SHAPES[this.type]!;
+    this.type = type;
     this.number++;
     this.spelling = 0;
     this.#spellings = 0;
     this.#isAsked = false;
     this.#resolvedSpelling = -1;
-    this.#resolved = NOTHING_RESOLVED;
-    switch (this.shape) {
+    // What a field that lives long refers to is noted for the collector of garbage, which takes longer than to see that it is as it was.
+    if (this.memory !== memory) this.memory = memory;
+    if (this.process !== process) this.process = process;
+    if (this.shape !== shape) this.shape = shape;
+    if (this.#resolved !== NOTHING_RESOLVED) this.#resolved = NOTHING_RESOLVED;
+    switch (shape) {
       case 'open':
         this.#readOpen();
         break;
@@ -91,6 +92,15 @@ export class EventView {
       default:
         this.#onlyPath(NO_STRING);
     }
+  }
+
+  /** As the caller wrote it. '' if there is none. */
+  get pathRaw(): string {
+    return this.written.text;
+  }
+
+  get path2Raw(): string {
+    return this.#written2.text;
   }
 
   get typeName(): string {
@@ -176,26 +186,29 @@ export class EventView {
   }
 
   #onlyPath(path: CachedString): void {
-    this.pathRaw = '';
-    this.#path2 = NO_STRING;
-    this.path2Raw = '';
+    this.#noSecond();
+    if (this.written !== NO_STRING) this.written = NO_STRING;
     this.#addSpelling(path);
   }
 
+  #noSecond(): void {
+    if (this.#path2 !== NO_STRING) this.#path2 = NO_STRING;
+    if (this.#written2 !== NO_STRING) this.#written2 = NO_STRING;
+  }
+
   #addSpelling(path: CachedString): void {
-    if (path.text === '') return;
+    if (path === NO_STRING || path.text === '') return;
     for (let i = 0; i < this.#spellings; i++) if (this.paths[i]!.text === path.text) return;
-    this.paths[this.#spellings++] = path;
+    const place = this.#spellings++;
+    if (this.paths[place] !== path) this.paths[place] = path;
   }
 
   #readOpen(): void {
     const resolved = this.#cached(OPEN.path);
     // Mostly a file is opened by its resolved path: the probe then has one string for both.
     const written = this.u32(OPEN.path) === this.u32(OPEN.path_raw) ? resolved : this.#cached(OPEN.path_raw);
-    this.#path2 = NO_STRING;
-    this.path2Raw = '';
-    this.pathRaw = written.text;
-    this.written = written;
+    this.#noSecond();
+    if (this.written !== written) this.written = written;
     this.#addSpelling(resolved);
     if (written !== resolved && written.text !== '') this.#addWritten(written.text, resolved);
     this.#addSpelling(this.#cached(OPEN.path_inside));
@@ -239,8 +252,8 @@ export class EventView {
   }
 
   #readPaths(): void {
-    this.pathRaw = this.string(PATH.path_raw);
-    this.path2Raw = this.string(PATH.path_raw2);
+    this.written = this.#cached(PATH.path_raw);
+    this.#written2 = this.#cached(PATH.path_raw2);
     if (this.type === CHROOT) this.#addSpelling(this.#cached(PATH.directory2));
     this.#addSpelling(this.#throughOwnRoot(this.pathRaw, PATH.directory));
     this.#addSpelling(this.#absolute(this.pathRaw, PATH.directory));

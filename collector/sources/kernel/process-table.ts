@@ -6,6 +6,7 @@ import { FORK, HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
 import { adopt, type Process, unknownProcess } from './process.ts';
 import { doubtOf, type FoundProcess, ProcessRecords } from './process-records.ts';
+import { RecentProcesses } from './recent-processes.ts';
 
 /**
  * An exited process stays this long, in the time of events. Events are merged by time, so nothing of it comes after its exit but what another
@@ -56,8 +57,7 @@ export class ProcessTable {
   /** Taken after a loss. The events before it are still on their way: it takes effect when they are through. */
   #census: Census | undefined;
   #isBehind = false;
-  /** Of the last event: events come in bursts of one process. */
-  #latest = unknownProcess(0, 0, 0);
+  readonly #recent = new RecentProcesses();
   #healsLeft = HEALS_PER_SECOND;
 
   constructor(options: ProcessTableOptions) {
@@ -81,7 +81,7 @@ export class ProcessTable {
 
   /** Takes in every running process, in place of what was known. */
   fill(): void {
-    this.#processes.clear();
+    for (const pid of this.#processes.keys()) this.#remove(pid);
     const found = this.#records.of(0).filter(({ hasEnded }) => !hasEnded);
     this.#takeIn(found);
     // of what was there before nothing was lost: a parent is whom the kernel names
@@ -153,19 +153,15 @@ export class ProcessTable {
 
   /** The process of an event: from the table if the entry is the right one, else asked of the kernel. */
   of(memory: Memory, at: number): Process {
+    const recent = this.#recent.of(memory, at);
+    if (recent !== undefined) return recent;
     const pid = memory.u32[(at + HEADER.pid) >>> 2]!;
     const startTimeNs = memory.u64(at + HEADER.start_time_ns);
     const execId = memory.u32[(at + HEADER.exec_id) >>> 2]!;
-    const process = pid === this.#latest.pid ? this.#latest : this.#processes.get(pid);
-    if (
-      process !== undefined &&
-      process.startTimeNs === startTimeNs &&
-      (process.execId === execId || execId < process.execId)
-    ) {
-      this.#latest = process;
-      return process;
-    }
-    return this.#heal(pid, startTimeNs, execId);
+    const process = this.#known(pid, startTimeNs);
+    if (process === undefined || execId > process.execId) return this.#heal(pid, startTimeNs, execId);
+    this.#recent.add(process, memory, at);
+    return process;
   }
 
   /** An execution: the process has a new image. */
@@ -215,7 +211,7 @@ export class ProcessTable {
     let gone = 0;
     for (const process of this.#exited) {
       if (process.exitTimeNs > nowNs - LINGER_NS) break;
-      if (this.#processes.get(process.pid) === process) this.#processes.delete(process.pid);
+      if (this.#processes.get(process.pid) === process) this.#remove(process.pid);
       gone++;
     }
     if (gone > 0) this.#exited.splice(0, gone);
@@ -324,8 +320,7 @@ export class ProcessTable {
   }
 
   #put(process: Process): void {
-    if (process.pid === this.#latest.pid) this.#latest = process;
-    this.#processes.delete(process.pid);
+    this.#remove(process.pid);
     if (this.#processes.size >= this.#capacity) this.#evict();
     this.#processes.set(process.pid, process);
   }
@@ -334,14 +329,19 @@ export class ProcessTable {
   #evict(): void {
     const dead = this.#exited.shift();
     if (dead !== undefined && this.#processes.get(dead.pid) === dead) {
-      this.#processes.delete(dead.pid);
+      this.#remove(dead.pid);
       return;
     }
     for (const pid of this.#processes.keys()) {
-      this.#processes.delete(pid);
+      this.#remove(pid);
       this.counts.evicted++;
       return;
     }
+  }
+
+  #remove(pid: number): void {
+    this.#processes.delete(pid);
+    this.#recent.drop(pid);
   }
 }
 
