@@ -1,4 +1,5 @@
 import type { FieldValue } from '../../collector/detection/detection.ts';
+import { BITS, evaluatorSource, type Group } from './evaluator-source.ts';
 import { CheckCode } from './generate-check.ts';
 import { fieldsIn, keyOf, operandKey, operandsOf, sidesOf } from './identity.ts';
 import type { Subject, Verdicts } from './subject.ts';
@@ -77,57 +78,8 @@ function asText(value: FieldValue | undefined): FieldValue | undefined {
   return value === undefined || typeof value === 'string' || typeof value === 'object' ? value : String(value);
 }
 
-/** Bits that stay in a small integer, and leave one. */
-const BITS = 30;
 /** In the word of a group: it was made. */
 const MADE = 1 << BITS;
-
-/** What takes longer was most likely another thread's turn, and must not count a thousandfold for the rule that met it. */
-const LONGEST_MILLIS = 0.02;
-/** The way of `evaluate`, with a look at the clock at every turn. What is decided for a group at once counts for its rules in equal parts. */
-const MEASURE_HEAD = [
-  'function since(started, meter) {',
-  `  return Math.max(0, Math.min(now() - started - overhead, ${LONGEST_MILLIS})) * meter.weight * 1e-3;`,
-  '}',
-  'function measure(event, from, meter) {',
-];
-const MEASURE_BODY = [
-  '  for (let group = 0; group < groups.length; group++) {',
-  `    const first = group * ${BITS};`,
-  `    const end = Math.min(first + ${BITS}, tests.length);`,
-  '    const started = now();',
-  '    const c = groups[group]();',
-  '    const share = since(started, meter) / (end - first);',
-  '    for (let i = first; i < end; i++) {',
-  '      const number = numbers[i];',
-  '      meter.seconds[number] += share;',
-  '      if (from === 0) meter.evaluations[number] += meter.weight;',
-  '    }',
-  '    for (let i = first; i < end; i++) {',
-  '      const number = numbers[i];',
-  '      if ((c & (1 << (i - first))) === 0 || number < from) continue;',
-  '      const started = now();',
-  '      const holds = tests[i]();',
-  '      meter.seconds[number] += since(started, meter);',
-  '      if (holds) return number;',
-  '    }',
-  '  }',
-  '  return -1;',
-  '}',
-];
-
-const REHEARSE_BODY = [
-  '  for (let group = 0; group < groups.length; group++) {',
-  '    const c = groups[group]();',
-  '    yield;',
-  `    for (let i = 0; i < ${BITS}; i++) {`,
-  '      if ((c & (1 << i)) === 0) continue;',
-  `      tests[group * ${BITS} + i]();`,
-  '      yield;',
-  '    }',
-  '  }',
-  '}',
-];
 
 /** Some milliseconds' worth. */
 const CONDITIONS_AT_ONCE = 20;
@@ -149,16 +101,6 @@ interface FieldSlot {
   readonly id: number;
   readonly operand: TypedOperand;
   uses: number;
-}
-
-/** Conditions that are narrowed down together. */
-interface Group {
-  /** Tests them, with `begin` called before. */
-  readonly code: string;
-  /** Those from which some of them follow. */
-  readonly subjects: readonly number[];
-  /** A bit for each condition. */
-  readonly all: number;
 }
 
 interface Program {
@@ -230,68 +172,23 @@ class CodeGenerator {
   #assemble(rules: readonly number[], groups: readonly Group[], rememberedCount: number): string {
     const cached = [...this.#fields.values()].filter(isCached);
     const fieldFunctions = cached.map((field) => this.#fieldFunction(field));
-    const nodeWords = wordsFor(rememberedCount);
-    const masks = [...nodeWords.map((word) => `k${word}`), ...nodeWords.map((word) => `v${word}`)];
-    for (const word of wordsFor(this.#fields.size)) masks.push(`m${word}`);
-    const place = `${this.#subjects.generation}, ${this.#subjects.evaluator}`;
     const subjects = this.#subjects.subjects.flatMap((subject, id) => {
       const count = this.#verdictCounts[id]!;
       const words = this.#groupCount + 2 * wordsFor(count).length;
       return count === 0 ? [] : [{ id, words, find: this.#constant(verdictsOf(subject)) }];
     });
-    const find = subjects.map(
-      ({ id, find, words }) =>
-        `  const s${id} = ${find}(event), a${id} = s${id} === undefined ? z${id}.fill(0) : s${id}.of(${place}, ${words});`,
-    );
-    const answers = subjects.map(({ id }) => `, a${id}`).join('');
-    const start = [...find, `  begin(event${answers});`];
-    return [
-      '"use strict";',
-      ...this.#constants.map((_, index) => `const c${index} = constants[${index}];`),
-      'let e;',
-      ...masks.map((mask) => `let ${mask} = 0;`),
-      ...subjects.map(({ id, words }) => `let q${id}; const z${id} = new Array(${words}).fill(0);`),
-      ...cached.map(({ id }) => `let f${id};`),
-      ...fieldFunctions,
-      ...this.#functions,
-      `function begin(event${answers}) {`,
-      '  e = event;',
-      ...masks.map((mask) => `  ${mask} = 0;`),
-      ...subjects.map(({ id }) => `  q${id} = a${id};`),
-      '}',
-      `function search(event, from${answers}) {`,
-      '  let c;',
-      `  begin(event${answers});`,
-      ...groups.map(({ code }) => code),
-      '  return -1;',
-      '}',
-      // Most events end here: what is known of their path and program leaves no condition that could hold. It is small enough to be part of its caller.
-      'function evaluate(event, from) {',
-      ...find,
-      ...this.#atOnce(groups),
-      `  return search(event, from${answers});`,
-      '}',
-      `const groups = [${groups.map((_, group) => `G${group}`).join(', ')}];`,
-      `const numbers = [${rules.join(', ')}];`,
-      `const tests = [${rules.map((index) => `r${index}`).join(', ')}];`,
-      ...MEASURE_HEAD,
-      ...start,
-      ...MEASURE_BODY,
-      'function* rehearse(event) {',
-      ...start,
-      ...REHEARSE_BODY,
-      'return { evaluate, measure, rehearse };',
-    ].join('\n');
-  }
-
-  /** Ends the search before it begins if the words of the groups leave nothing to search. */
-  #atOnce(groups: readonly Group[]): string[] {
-    if (groups.some(({ subjects }) => subjects.length === 0)) return [];
-    const tests = groups.map(({ subjects, all }, group) => {
-      const words = subjects.map((subject) => `a${subject}[${group}]`);
-      return `((${words.join(' | ')}) & ${all}) === ${all}`;
+    return evaluatorSource({
+      constantCount: this.#constants.length,
+      rememberedWords: wordsFor(rememberedCount),
+      fieldWords: wordsFor(this.#fields.size),
+      cachedFields: cached.map(({ id }) => id),
+      functions: [...fieldFunctions, ...this.#functions],
+      subjects,
+      generation: this.#subjects.generation,
+      evaluator: this.#subjects.evaluator,
+      groups,
+      rules,
     });
-    return [`  if (${tests.join(' && ')}) return -1;`];
   }
 
   /** Each rule is a function of its own: small enough for the optimiser, however many rules there are. */
