@@ -18,9 +18,6 @@ const READY_LINE = 'watching system calls';
 
 type AgentProcess = ChildProcessByStdio<null, Readable, Readable>;
 
-/** What an agent has used and seen since its start. */
-export interface Reading extends ProcessUsage, Counters {}
-
 export interface StartTimes {
   /** From starting the command to the kernel's time of the first event that made a detection. */
   readonly firstEventMillis: number;
@@ -31,8 +28,10 @@ export interface StartTimes {
 /** A running agent with the default rules. */
 export interface Agent {
   readonly startTimes: StartTimes;
-  /** The counters follow the kernel by a second. */
-  read(): Promise<Reading>;
+  /** What it has seen since its start. The counters follow the kernel by a second. */
+  counters(): Promise<Counters>;
+  /** What it has used since its start. */
+  usage(): ProcessUsage;
   stop(): Promise<void>;
 }
 
@@ -64,10 +63,11 @@ async function start(folder: string, command: readonly string[]): Promise<Agent>
   const startTimes = await waitForFirstDetection(child, startedAt);
   return {
     startTimes,
-    async read() {
+    async counters() {
       const page = await fetch(`http://127.0.0.1:${port}/metrics`);
-      return { ...processUsage(child.pid!), ...parseCounters(await page.text()) };
+      return parseCounters(await page.text());
     },
+    usage: () => processUsage(child.pid!),
     async stop() {
       process.off('exit', endWithUs);
       const closed = once(child, 'close');

@@ -1,12 +1,16 @@
-import type { Agent, Reading, StartTimes } from './agent.ts';
+import type { Agent, StartTimes } from './agent.ts';
 import { sleep } from './child.ts';
 import { CONDITIONS, type ConditionName, startCondition } from './conditions.ts';
+import type { Counters } from './counters.ts';
+import type { ProcessUsage } from './usage.ts';
 import { type LoopResult, runLoop, type Workload } from './workloads.ts';
 
 /** Before it is measured each loop runs a while unmeasured, under every condition: caches fill, and V8 compiles what is hot. */
 const WARM_UP_SECONDS = 2;
 /** The agent's counters are brought up to date once a second. */
 const SETTLE_MILLIS = 1_300;
+/** By then the last event of a loop is through. */
+const DRAIN_MILLIS = 300;
 
 /** One workload under the three conditions, one right after the other. */
 export interface Round {
@@ -58,33 +62,40 @@ async function watch(
   loop: () => Promise<LoopResult>,
 ): Promise<{ result: LoopResult; figures: AgentFigures }> {
   await sleep(SETTLE_MILLIS);
-  const before = await agent.read();
+  const before: Reading = { counters: await agent.counters(), usage: agent.usage() };
   const result = await loop();
+  await sleep(DRAIN_MILLIS);
+  const usage = agent.usage(); // before it has to write a page of metrics for us
   await sleep(SETTLE_MILLIS);
-  const after = await agent.read();
+  const after: Reading = { counters: await agent.counters(), usage };
   return { result, figures: figuresBetween(before, after, agent.startTimes, result) };
 }
 
+interface Reading {
+  readonly counters: Counters;
+  readonly usage: ProcessUsage;
+}
+
 function figuresBetween(before: Reading, after: Reading, startTimes: StartTimes, result: LoopResult): AgentFigures {
-  const collector = threadBetween(before, after, (name) => name === 'collector');
-  const others = threadBetween(before, after, (name) => name !== 'collector');
+  const collector = threadBetween(before.usage, after.usage, (name) => name === 'collector');
+  const others = threadBetween(before.usage, after.usage, (name) => name !== 'collector');
   return {
     startTimes,
     iterations: result.iterations,
-    events: after.events - before.events,
-    detections: after.detections - before.detections,
-    lost: after.lost,
-    incomplete: after.incomplete,
-    userSeconds: after.userSeconds - before.userSeconds,
-    systemSeconds: after.systemSeconds - before.systemSeconds,
+    events: after.counters.events - before.counters.events,
+    detections: after.counters.detections - before.counters.detections,
+    lost: after.counters.lost,
+    incomplete: after.counters.incomplete,
+    userSeconds: after.usage.userSeconds - before.usage.userSeconds,
+    systemSeconds: after.usage.systemSeconds - before.usage.systemSeconds,
     collectorSeconds: collector,
     otherThreadsSeconds: others,
-    rssBytes: after.rssBytes,
-    peakRssBytes: after.peakRssBytes,
+    rssBytes: after.usage.rssBytes,
+    peakRssBytes: after.usage.peakRssBytes,
   };
 }
 
-function threadBetween(before: Reading, after: Reading, wanted: (name: string) => boolean): number {
+function threadBetween(before: ProcessUsage, after: ProcessUsage, wanted: (name: string) => boolean): number {
   let seconds = 0;
   for (const [name, until] of after.threadSeconds)
     if (wanted(name)) seconds += until - (before.threadSeconds.get(name) ?? 0);
