@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { ShikraError } from '../errors.ts';
 import type { CollectorOptions, FromCollector, ReloadOutcome, ToCollector } from './messages.ts';
@@ -31,6 +32,8 @@ export class CollectorThread {
   #onAdopted: (outcome: ReloadOutcome) => void = () => {};
 
   constructor() {
+    // A flag goes before the limit of a thread, and the process was started with one (main.ts). For the main thread it is settled by now.
+    setFlagsFromString('--max-semi-space-size=0');
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
       name: 'collector',
       // Its objects die at once, but in a flood those that are being sent.

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import type { Worker } from 'node:worker_threads';
 import { components } from '../../collector/components.ts';
 import { parseConfig } from '../../collector/config/load.ts';
 import { CollectorThread } from '../../collector/engine/thread.ts';
@@ -28,4 +31,19 @@ test('what the thread says before anybody listens is not lost', { timeout: 30_00
     onDeath() {},
   };
   await assert.rejects(thread.start(nobody), ({ code }: ShikraError) => /^(RULES_INVALID|PROBE_\w+)$/.test(code));
+});
+
+/**
+ * The agent took ten megabytes more than it had to: its process is started with a flag for the young generation of the main thread, and a flag goes before what
+ * a Worker is told, so the collector's had the main thread's size.
+ */
+test('the thread has a young generation of its own size, whatever the flags of the process say', async (t) => {
+  setFlagsFromString('--max-semi-space-size=8'); // as the agent is started; for threads that are made from now on
+  const made = once(process, 'worker') as Promise<[Worker]>;
+  const thread = new CollectorThread();
+  t.after(() => thread.terminate());
+  const [worker] = await made;
+  await once(worker, 'online');
+  const { heap_size_limit } = await worker.getHeapStatistics();
+  assert.equal(heap_size_limit / 2 ** 20, 512 + 6);
 });
