@@ -7,7 +7,7 @@ import { takeAgentThread } from './agent-thread.ts';
 import { whenStopped } from './stop-signals.ts';
 import { version } from './version.ts';
 
-/** After a start: half of what it made is garbage, and would stay until there is as much again. */
+/** After a start: much of what it made is garbage, and would stay until there is as much again. */
 const TIDY_AFTER_MILLIS = 250;
 /** From then on: V8 lets garbage grow as long as there is room, and on a node the room is others'. */
 const TIDY_MILLIS = 60_000;
@@ -36,6 +36,7 @@ async function start(configFile: string | undefined, thread: CollectorThread) {
 
   const { takeFirstSteps } = await import('../collector/first-steps.ts');
   const firstSteps = await takeFirstSteps(config, thread);
+  tidy(); // what reading the configuration left: the collector needs room for the rules, while this thread loads all else
   const { startAgent } = await import('../collector/agent.ts');
   const stopped = whenStopped();
   const agent = await startAgent(config, {
