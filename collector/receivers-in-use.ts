@@ -15,9 +15,9 @@ import type { AuditCollectorOptions } from './engine/audit-collector.ts';
 import type { RulesRequest } from './engine/load-rules.ts';
 import type { CollectorOptions } from './engine/messages.ts';
 import { ShikraError } from './errors.ts';
+import { loadModule } from './lazy.ts';
 import type { PlannedReceiver } from './network-receivers.ts';
 import type { FalcoHttpReceiverConfig } from './sources/falco-http/config.ts';
-import { guardOf } from './sources/http/guard.ts';
 import type { GuardConfig, ListenOptions } from './sources/http/index.ts';
 import type { AuditWebhookOptions } from './sources/k8s-audit/index.ts';
 import type { OtlpReceiverConfig } from './sources/otlp/config.ts';
@@ -130,6 +130,7 @@ export class ReceiversInUse {
     tell: Tell,
   ): ListenOptions {
     const { host, port } = config;
+    const { guardOf } = loadModule<typeof import('./sources/http/guard.ts')>('./sources/http/guard', import.meta.url);
     return { host, port, ...guardOf(config, { key, folder: this.#folder, tell }) };
   }
 
