@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { regexOf, simplerThanRegex } from '../../rules/language/regex.ts';
+import fc from 'fast-check';
+import { type Regex, regexOf, simplerThanRegex } from '../../rules/language/regex.ts';
 import { matches, problemsOf, ruleText } from './helper.ts';
+
+function taken(pattern: string): Regex | undefined {
+  try {
+    return regexOf(pattern);
+  } catch {
+    return undefined;
+  }
+}
 
 describe('regex', () => {
   const TABLE: [pattern: string, value: string, holds: boolean][] = [
@@ -46,6 +55,16 @@ describe('regex', () => {
         regex.test(input);
       }
     }
+  });
+
+  it('takes no pattern that fails when the first value is there', () => {
+    const parts = [...'az0-.*+?()[]|^{$}/="\'', '(?:', '[^', '[{]', '\\.', '\\]', '\\-', '[a-z]', '[:', '(?i)', '{2}'];
+    const pattern = fc.array(fc.constantFrom(...parts), { maxLength: 12 }).map((chosen) => chosen.join(''));
+    const check = (text: string) => {
+      const regex = taken(text);
+      assert.doesNotThrow(() => regex?.test('a'), text);
+    };
+    fc.assert(fc.property(pattern, check), { numRuns: 5000 });
   });
 
   it('refuses what is not a pattern or too large a one', () => {
