@@ -41,7 +41,7 @@ export function regexOf(pattern: string): Regex {
 /** Three steps for a character, at most. */
 const MOST_PLAIN = MOST_STEPS / 4;
 /** Repeat counts, groups of other kinds, escaped letters, and classes that JavaScript reads another way; all that is not ASCII. */
-const NOT_PLAIN = /\{\d|\(\?[^:]|\\[\w\s]|\[\^?\]|\[:|[^ -~]/;
+const NOT_PLAIN = /\{\d|\(\?[^:]|\\[\w\s]|(?<!(?<!\\)\[)\[\^?\]|\[:|[^ -~]/;
 
 /** True of a pattern that the engine is certain to take: it need not be asked. What is the same in JavaScript is asked there, in no time. */
 function isPlain(pattern: string): boolean {
