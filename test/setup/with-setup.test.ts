@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,6 +50,25 @@ const NEW_NODE = { node: `exec ${process.execPath} "$@"` };
 test('with everything there it is silent, and hands the exit code on', () => {
   const { status, stdout, stderr } = spawnSync('/bin/sh', [SCRIPT, 'sh', '-c', 'exit 7'], { encoding: 'utf8' });
   assert.deepEqual([status, stdout, stderr], [7, '', '']);
+});
+
+/** Each change of a file left its old compilation in the cache: after some weeks of work there were sixty thousand. */
+test('compilations that nobody has read for a month go when the cache is filled anew', (t) => {
+  const folder = temporaryFolder(t);
+  const kept = join(folder, 'shikra', 'compile-cache', 'v1');
+  mkdirSync(kept, { recursive: true });
+  const monthAgo = Date.now() / 1000 - 40 * 24 * 3600;
+  for (const name of ['old', 'new']) writeFileSync(join(kept, name), '');
+  utimesSync(join(kept, 'old'), monthAgo, monthAgo);
+  const env = {
+    ...process.env,
+    SHIKRA_SETUP: 'start',
+    XDG_CACHE_HOME: folder,
+    NODE_COMPILE_CACHE: join(folder, 'none'),
+  };
+  const { status, stderr } = spawnSync('/bin/sh', [SCRIPT, 'true'], { encoding: 'utf8', env });
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.deepEqual(readdirSync(kept), ['new']);
 });
 
 test('without root it says what to install on each system, and exits 2', (t) => {
