@@ -205,7 +205,8 @@ warm=$root/node_modules/.shikra-warm
 if [ "${SHIKRA_SETUP:-}" = start ] && { [ ! -d "$NODE_COMPILE_CACHE" ] || [ ! -e "$warm" ] ||
   [ -n "$(cd "$root" && find cli collector exporters native processors rules -name '*.ts' -newer "$warm" -print -quit)" ]; }; then
   node "$root/scripts/warm-cache.ts" && touch "$warm"
-  # Each version of a file has an entry of its own. What nobody has read for a month is of versions that are gone.
-  find "$cache/compile-cache" -type f -atime +30 -delete 2>/dev/null || :
+  # Each version of a file has an entry of its own. What nobody has read for a month is of versions that are gone. Another set-up may do the same meanwhile.
+  [ ! -d "$cache/compile-cache" ] || find "$cache/compile-cache" -ignore_readdir_race -type f -atime +30 -delete ||
+    say "old compilations in $cache/compile-cache could not all be removed; they only take room"
 fi
 exec "$@"
