@@ -47,6 +47,7 @@ export const FIELD_ATTRIBUTES: readonly (readonly [field: string, attribute: str
   ['proc.name', 'shikra.process.comm', text],
   ['proc.pid', 'process.pid', whole],
   ['proc.vpid', 'process.vpid', whole],
+  ['shikra.proc.is_host_program', 'shikra.process.is_host_program', flag],
   ['proc.ppid', 'process.parent_pid', whole],
   ['proc.sid', 'process.session_leader.pid', whole],
   ['proc.pgid', 'process.group_leader.pid', whole],

@@ -72,6 +72,11 @@ export const PROC_FIELDS = [
     'nanoseconds from the start of the pid namespace to the last change of the inode',
   ),
   field('proc.pidns_init_start_ts', 'UINT64', 'start of the pid namespace, nanoseconds since 1970'),
+  field(
+    'shikra.proc.is_host_program',
+    'BOOL',
+    'the process has executed nothing in a container: it belongs to none, or is a runtime on its way into one',
+  ),
   field('thread.cap_permitted', 'CHARBUF', 'permitted capabilities, joined by blanks'),
   field('thread.cap_inheritable', 'CHARBUF', 'inheritable capabilities, joined by blanks'),
   field('thread.cap_effective', 'CHARBUF', 'effective capabilities, joined by blanks'),

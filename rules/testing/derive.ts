@@ -340,6 +340,7 @@ export const DERIVED: Readonly<Record<string, Derivation>> = {
   'proc.stdin.type': constant('file'),
   'proc.stdout.type': constant('file'),
   'proc.stderr.type': constant('file'),
+  'shikra.proc.is_host_program': (facts) => !facts.inContainer,
   'thread.tid': alias('proc.pid'),
   'thread.vtid': alias('proc.vpid'),
   'thread.ismain': constant(true),

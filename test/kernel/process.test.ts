@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { HostCgroup } from '../containers/host-cgroup.ts';
 import { Capture, type CapturedEvent } from './capture.ts';
 import { attempt, shown, told } from './evasion/attempt.ts';
 import { buildTrigger, TRIGGER, trigger } from './trigger.ts';
@@ -139,6 +141,32 @@ attempt([5, 6], 'an executable mounted over another is told by its own name', {}
   const last = events.findLast(({ type }) => type === 'execve')!;
   assert.deepEqual(last.fields, { 'proc.exepath': TRIGGER, 'proc.args': 'nothing' });
   return told(last, 'proc.exepath');
+});
+
+test('a runtime is of the host until it has executed something with the mounts of the container', (t) => {
+  // Of some sixty containers one was in its cgroup before runc had executed its copy of itself: seven mounts of runc were told as the container's. A path does
+  // not tell the runtime, as an image may have a program there.
+  const id = randomBytes(32).toString('hex');
+  const cgroup = new HostCgroup(`docker/${id}`);
+  t.after(() => cgroup.close());
+  const back = `nsenter --target ${process.pid} --mount "$0" nothing`;
+  const command = ['unshare', '--mount', 'sh', '-c', `"$0" nothing; ${back}`, TRIGGER];
+  const names = ['container.full_id', 'evt.res', 'proc.name', 'shikra.proc.is_host_program'];
+  const executions = capture
+    .all(() => cgroup.run(command), names)
+    .filter(
+      ({ type, fields }) => type === 'execve' && fields['container.full_id'] === id && fields['evt.res'] === 'SUCCESS',
+    );
+  assert.deepEqual(
+    executions.map(({ fields }) => [fields['proc.name'], fields['shikra.proc.is_host_program']]),
+    [
+      ['unshare', true],
+      ['sh', false],
+      ['trigger', false],
+      ['nsenter', false],
+      ['trigger', false],
+    ],
+  );
 });
 
 test('standard streams are told by what they lead to', () => {

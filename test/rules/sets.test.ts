@@ -30,6 +30,7 @@ const HOST: TestEvent = {
   'proc.aname': ['bash', 'systemd'],
   'proc.pid': 100,
   'proc.vpid': 100,
+  'shikra.proc.is_host_program': true,
   'proc.tty': 0,
   'proc.cmdline': 'tool',
   'proc.args': '',
@@ -38,7 +39,12 @@ const HOST: TestEvent = {
   'proc.stdin.type': 'file',
   'proc.stdout.type': 'file',
 };
-const CONTAINER: TestEvent = { ...HOST, 'container.id': '0123456789ab', 'proc.vpid': 7 };
+const CONTAINER: TestEvent = {
+  ...HOST,
+  'container.id': '0123456789ab',
+  'proc.vpid': 7,
+  'shikra.proc.is_host_program': false,
+};
 const READ = { 'evt.type': 'openat', 'fd.typechar': 'f', 'evt.is_open_read': true, 'evt.is_open_write': false };
 const WRITE = { 'evt.type': 'openat', 'fd.typechar': 'f', 'evt.is_open_read': false, 'evt.is_open_write': true };
 const EXEC = { 'evt.type': 'execve', 'evt.rawres': 0 };
@@ -285,7 +291,7 @@ const QUIET: [string, TestEvent, ...Record<string, FieldValue>[]][] = [
   ],
   [
     'runc joining a container',
-    { ...CONTAINER, 'proc.vpid': 100 },
+    { ...CONTAINER, 'shikra.proc.is_host_program': true },
     { 'evt.type': 'setns', 'evt.rawres': 0, 'proc.exepath': '/usr/bin/runc' },
   ],
   ['unshare of file tables', CONTAINER, { 'evt.type': 'unshare', 'evt.rawres': 0, 'evt.arg[flags]': 'CLONE_FS' }],

@@ -70,6 +70,7 @@ export class ProcessRecords {
       processGroupId: u32(PROCESS.process_group_id),
       pidNamespace: u32(PROCESS.pid_namespace),
       mntNamespace: u32(PROCESS.mnt_namespace),
+      origin: image.container,
       exitTimeNs: 0,
       ancestorNames: [],
       ancestorGeneration: -1,

@@ -1,3 +1,4 @@
+import type { Container } from '../../event/container-table.ts';
 import { type Image, NO_IMAGE } from './image.ts';
 
 /** How long a chain of ancestors is kept; an endless chain of forks must not keep every process it ever had. */
@@ -31,7 +32,10 @@ export interface Process {
   sessionId: number;
   processGroupId: number;
   pidNamespace: number;
+  /** The one in which it executed its program; of a process that was there before the agent, the one that it had then. */
   mntNamespace: number;
+  /** The first container in which something was executed on the way to it. Of a runtime that has executed nothing yet in the one that it makes: the host. */
+  origin: Container;
   /** When the last thread ended; 0 while it runs. */
   exitTimeNs: number;
   /** For proc.aname without an index: names of all ancestors, as of the table's generation below. */
@@ -60,6 +64,7 @@ export function unknownProcess(pid: number, startTimeNs: number, execId: number)
     processGroupId: 0,
     pidNamespace: 0,
     mntNamespace: 0,
+    origin: NO_IMAGE.container,
     exitTimeNs: 0,
     ancestorNames: NO_NAMES,
     ancestorGeneration: -1,
@@ -71,6 +76,20 @@ export function ancestor(process: Process, n: number): Process | undefined {
   let at: Process | undefined = process;
   for (let i = 0; i < n && at !== undefined; i++) at = at.parent;
   return at;
+}
+
+/**
+ * {@link Process.origin} of a process that has a new image. A runtime that was moved into the container that it makes, and executes a copy of itself then, is
+ * counted to the container, but has the mounts that it was started with. What has once executed something in a container stays of it, also if it finds its way
+ * back to the mounts of the host.
+ * @param before what was known of the process; of several executions since, one may have been in the container
+ */
+export function originOf({ image: { container }, execId, mntNamespace }: Process, before: Process | undefined): Container {
+  if (!before?.known) return container;
+  const { origin } = before;
+  if (!origin.isHost || (container.isHost && container.isDecided)) return origin;
+  const hasMovedOnly = mntNamespace !== 0 && mntNamespace === before.mntNamespace && execId === before.execId + 1;
+  return hasMovedOnly ? origin : container;
 }
 
 /** Hangs a process below its parent, and cuts the chain where it gets longer than {@link MAX_ANCESTORS}. */

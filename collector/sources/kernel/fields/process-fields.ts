@@ -123,6 +123,7 @@ export const PROCESS_FIELDS: FieldTable = {
     event.process.parent === undefined ? undefined : context.clock.wallNs(event.process.parent.execTimeNs),
   'proc.is_exe_upper_layer': flag('upper_layer'),
   'proc.is_exe_from_memfd': flag('memfd'),
+  'shikra.proc.is_host_program': own((process) => process.origin.isHost),
   'proc.exe_ino': own((process) => process.image.exeIno),
   'proc.exe_ino.ctime': own((process) => process.image.exeCtimeNs),
   'proc.exe_ino.mtime': own((process) => process.image.exeMtimeNs),
