@@ -13,6 +13,8 @@ const EXECUTES = 2;
 const EXITS = 4;
 const IS_CANARY = 8;
 const MAY_BE_OWN = 16;
+/** Changes the process table, whoever sees it. */
+const LIVES = FORKS | EXECUTES | EXITS;
 
 const WORK = new Uint8Array(EVENT_TYPE_NAMES.length);
 for (const name of ['fork', 'vfork', 'clone', 'clone3']) WORK[EVENT_TYPES.get(name)!] = FORKS;
@@ -58,7 +60,7 @@ export class EventStream {
     const type = memory.u16[(at + HEADER.type) >>> 1]!;
     const work = WORK[type]!;
     const isOwn = work >= IS_CANARY && this.#isOwn(type, memory, at);
-    if ((work & IS_CANARY) !== 0) return undefined;
+    if ((work & IS_CANARY) !== 0 || (isOwn && (work & LIVES) === 0)) return undefined;
     this.table.reach(memory, at);
     const process = (work & EXECUTES) !== 0 ? this.table.onExec(memory, at) : this.table.of(memory, at);
     if ((work & FORKS) !== 0) this.table.onFork(memory, at, process);
