@@ -37,6 +37,7 @@ const FIELDS = [
   'container.healthcheck',
   'container.ip',
   'proc.is_container_healthcheck',
+  'shikra.proc.is_host_program',
   'k8s.pod.name',
   'k8s.ns.name',
   'k8s.pod.uid',

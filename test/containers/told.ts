@@ -22,6 +22,7 @@ const OF_ANY: Told = {
   'container.ip': null,
   'container.host_ipc': false,
   'proc.is_container_healthcheck': false,
+  'shikra.proc.is_host_program': false,
 };
 
 /** Of a privileged container that Docker runs with the host's processes and the mount read-only. */

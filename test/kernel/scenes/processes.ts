@@ -31,6 +31,7 @@ export const PROCESS_FIELDS: Readonly<Record<string, Look>> = {
   'proc.ppid': own(({ ppid }) => ppid),
   'proc.vpid': own((process) => last(process.status('NSpid'))),
   'proc.pvpid': own((process) => last(process.parent.status('NSpid'))),
+  'shikra.proc.is_host_program': () => true,
   'proc.sid': own((process) => last(process.status('NSsid'))),
   'proc.pgid': own((process) => last(process.status('NSpgid'))),
   'proc.vpgid': own((process) => last(process.status('NSpgid'))),
