@@ -1,10 +1,10 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../test/fixtures/free-ports.ts';
 import { waitUntil } from './child.ts';
 import { type Counters, parseCounters } from './counters.ts';
 import { SHIKRA } from './programs.ts';
@@ -137,13 +137,4 @@ function endGroup(child: AgentProcess): void {
   } catch {
     // it has ended by itself: the caller sees that by its output or its exit code
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

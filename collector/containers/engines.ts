@@ -11,7 +11,8 @@ import { type EngineSocket, findSockets } from './sockets.ts';
 /** Sockets come and go: an engine that is installed or started later is met within this. */
 const LOOK_MILLIS = 1000;
 
-type Answer = 'found' | 'not_found' | 'failed';
+const ANSWERS = ['found', 'not_found', 'failed'] as const;
+type Answer = (typeof ANSWERS)[number];
 
 export interface EnginesOptions {
   readonly sockets: EngineSockets;
@@ -84,8 +85,9 @@ export class ContainerEngines {
   }
 
   #connect(socket: EngineSocket): EngineConnection {
-    const { logger, onNews } = this.#options;
+    const { logger, metrics, onNews } = this.#options;
     const { engine, path } = socket;
+    for (const outcome of ANSWERS) metrics.containerLookups.inc({ engine, outcome }, 0);
     const what = { component: 'containers', engine, socket: path };
     return new EngineConnection(socket, {
       onContainer: (metadata) => this.#known(socket, metadata),

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { freePort } from '../fixtures/free-ports.ts';
 import { OtlpReceiver, serveHttp } from '../fixtures/otlp-receiver.ts';
 import { AgentWith } from './agent-with.ts';
 
@@ -115,7 +116,7 @@ test('filters, processors and receivers of the new configuration take effect', a
   await post(url, 'Notice');
   kept.push(await post(url, 'Critical'));
   await change(agent, {
-    receivers: { falco_http: { port: 0, path: '/falco' }, otlp: { http: { port: 0 } } },
+    receivers: { falco_http: { port: await freePort(), path: '/falco' }, otlp: { http: { port: await freePort() } } },
     exporters: { otlp: far.exporter() },
   });
   await assert.rejects(fetch(url), 'the old address is gone');

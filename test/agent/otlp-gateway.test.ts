@@ -1,14 +1,13 @@
 /** One agent as the gateway of others: it takes detections as their otlp exporters send them, and passes them on. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { toFalcoJson } from '../../collector/detection/falco-json.ts';
 import { certificates } from '../fixtures/certificates.ts';
 import { detections } from '../fixtures/detections.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { OtlpReceiver, serveHttp } from '../fixtures/otlp-receiver.ts';
 import { startPipeline } from '../fixtures/pipeline.ts';
 import { temporaryFolder } from '../kernel/agent-command.ts';
@@ -190,17 +189,17 @@ test('only who shows the token, or a certificate of the authority, is let in', a
   await agent.command.metricUntil(outcome('unauthorized'), (count) => count === 1);
 
   const endpoint = agent.url('OTLP is taken over gRPC');
-  const send = async (files: Json) => {
+  const send = async (files: Json, forMillis?: number) => {
     const store = join(temporaryFolder(t), 'store.db');
     const tls = Object.fromEntries(Object.entries(files).map(([key, name]) => [key, join(folder, String(name))]));
     const pipeline = await startPipeline({ store, exporters: { otlp: { endpoint, protocol: 'grpc', tls, ...QUICK } } });
     t.after(() => pipeline.shutdown(0));
     for (const one of detections(1)) pipeline.emit(one);
-    return pipeline.forceFlush(2000);
+    return pipeline.forceFlush(forMillis);
   };
   assert.equal(await send({ ca_file: 'ca.crt', cert_file: 'client.crt', key_file: 'client.key' }), true);
   assert.equal(agent.stored().length, 2);
-  assert.equal(await send({ ca_file: 'ca.crt', cert_file: 'stranger.crt', key_file: 'stranger.key' }), false);
+  assert.equal(await send({ ca_file: 'ca.crt', cert_file: 'stranger.crt', key_file: 'stranger.key' }, 2000), false);
   assert.equal(agent.stored().length, 2);
   await agent.stop();
 });
@@ -245,12 +244,4 @@ async function postAlert(port: number, number: number): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/`, init);
   assert.equal(response.status, 200);
   return ((await response.json()) as { uuid: string }).uuid;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }

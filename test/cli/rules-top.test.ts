@@ -12,6 +12,7 @@ import pino from 'pino';
 import type { CollectorStats, RuleStats } from '../../collector/telemetry/collector-stats.ts';
 import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts';
 import { createPrometheusExporter } from '../../exporters/prometheus/index.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { NO_INCIDENTS } from '../fixtures/incidents.ts';
 
 const STATS: CollectorStats = {
@@ -171,10 +172,7 @@ describe('shikra rules top', () => {
   });
 
   it('fails if no agent answers, and says what to do', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port: free } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
+    const free = await freePort();
     assert.deepEqual(await top(['--url', `http://127.0.0.1:${free}/metrics`, '--once']), {
       code: 1,
       stdout: '',

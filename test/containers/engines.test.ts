@@ -120,6 +120,16 @@ test('says that there is no engine, that there is one, and that it is gone', asy
   const server = await listen(t, socket, (connection) => connection.destroy());
   await until(() => news.length === 3);
   assert.deepEqual(news[2], { type: 'engines', present: true });
+  // A counter that is not there before it counts hides its first step from rate().
+  const lookups = (await metrics.registry.metrics())
+    .split('\n')
+    .filter((line) => /^shikra_container_lookups/.test(line));
+  assert.deepEqual(
+    lookups,
+    ['found', 'not_found', 'failed'].map(
+      (outcome) => `shikra_container_lookups_total{engine="docker",outcome="${outcome}"} 0`,
+    ),
+  );
   server.close();
   await until(() => news.length === 4);
   assert.deepEqual(news[3], { type: 'engines', present: false });

@@ -2,24 +2,16 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { builtTool } from '../../scripts/tools.ts';
 import { detection } from '../fixtures/detections.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { HttpReceiver } from '../fixtures/http-receiver.ts';
 import { startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
 
 const alertmanager = builtTool('alertmanager');
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 interface Served {
   readonly url: string;
@@ -81,7 +73,7 @@ describe('the real Alertmanager', {
     const pipeline = await startPipeline({
       store: join(temporaryFolder(test), 's.db'),
       exporters: {
-        alertmanager: { urls: [url, 'http://127.0.0.1:1'], resolve_after: '3s', labels: { cluster: 'test' } },
+        alertmanager: { urls: [url, 'http://127.0.0.1:1'], resolve_after: '8s', labels: { cluster: 'test' } },
       },
     });
     test.after(() => pipeline.shutdown(0));
@@ -124,7 +116,7 @@ describe('the real Alertmanager', {
       store: join(temporaryFolder(test), 's.db'),
       exporters: {
         alertmanager: { ...again, labels: { lasts: 'long' } },
-        'alertmanager/short': { ...again, labels: { lasts: 'short' }, resolve_after: '1s' },
+        'alertmanager/short': { ...again, labels: { lasts: 'short' }, resolve_after: '5s' },
       },
     });
     test.after(() => pipeline.shutdown(0));

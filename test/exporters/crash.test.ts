@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { it } from 'node:test';
+import { freePort } from '../fixtures/free-ports.ts';
 import { OtlpReceiver, serveGrpc } from '../fixtures/otlp-receiver.ts';
 import { startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
 
@@ -27,7 +28,7 @@ async function emitAndKill(path: string, endpoint: string, killWhen: () => Promi
 it('delivers after kill -9 what was emitted while the receiver was away', async (test) => {
   const path = join(temporaryFolder(test), 'store.db');
   const receiver = new OtlpReceiver();
-  const away = await serveGrpc(receiver);
+  const away = await serveGrpc(receiver, await freePort());
   await away.close();
   const uids = await emitAndKill(path, away.url, async () => {});
   assert.equal(receiver.records.length, 0);

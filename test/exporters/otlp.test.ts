@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { detection, detections } from '../fixtures/detections.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { OtlpReceiver, type OtlpReceiver as Receiver, serveGrpc, serveHttp } from '../fixtures/otlp-receiver.ts';
 import { metricValue, startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
 
@@ -57,7 +58,7 @@ for (const [protocol, serve] of [
 
     it('loses nothing while the receiver is away', async (test) => {
       const receiver = new OtlpReceiver();
-      const away = await serve(receiver);
+      const away = await serve(receiver, await freePort());
       await away.close();
       const pipeline = await startPipeline({
         store: join(temporaryFolder(test), 'store.db'),
@@ -274,7 +275,7 @@ for (const [protocol, serve] of [
     const server = await serve(receiver, 0, pem);
     test.after(() => server.close());
     const exporters = (tls: object, endpoint = server.url) => ({
-      otlp: { endpoint, protocol, timeout: '1s', tls, ...QUICK },
+      otlp: { endpoint, protocol, tls, ...QUICK },
     });
     const distrustful = await startPipeline({ store: join(folder, 'store.db'), exporters: exporters({}) });
     distrustful.emit(detection(1));
@@ -306,7 +307,7 @@ for (const [protocol, serve] of [
     test.after(() => server.close());
     const pipeline = await startPipeline({
       store: join(folder, 'store.db'),
-      exporters: { otlp: { endpoint: server.url, protocol, timeout: '1s', tls: { ca_file: pem.certFile }, ...QUICK } },
+      exporters: { otlp: { endpoint: server.url, protocol, tls: { ca_file: pem.certFile }, ...QUICK } },
     });
     test.after(() => pipeline.shutdown(0));
     pipeline.emit(detection(1));

@@ -1,23 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { ReplyReader } from '../../exporters/redis/reply-reader.ts';
 import { detection, detections } from '../fixtures/detections.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** A real server, whose data live in memory. */
 async function serve(port: number, ...options: string[]): Promise<ChildProcess> {

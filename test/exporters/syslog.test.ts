@@ -6,6 +6,7 @@ import { it, type TestContext } from 'node:test';
 import { PRIORITIES } from '../../collector/detection/priority.ts';
 import { formatMessage } from '../../exporters/syslog/message.ts';
 import { detection } from '../fixtures/detections.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { startPipeline, type TestPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
 import { SyslogServer } from '../fixtures/syslog-server.ts';
 
@@ -51,7 +52,7 @@ it('escapes what CEF takes for its own', () => {
 });
 
 it('sends over TCP in order, and goes on after the server was away', async (test) => {
-  const server = await new SyslogServer().listen();
+  const server = await new SyslogServer().listen(await freePort());
   const pipeline = await start(test, { protocol: 'tcp', port: server.port });
   for (let index = 0; index < 50; index++) pipeline.emit(detection(index, { output: `number=${index}` }));
   await server.until(50);
@@ -84,10 +85,7 @@ it('sends over UDP, each message a datagram of at most 2048 bytes', async (test)
 });
 
 it('keeps over UDP what the server says that nobody listens for', async (test) => {
-  const away = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(away, 'listening');
-  const { port } = away.address();
-  away.close();
+  const port = await freePort();
   const pipeline = await start(test, { protocol: 'udp', port });
   const sent = [detection(1), detection(2)];
   for (const one of sent) pipeline.emit(one);

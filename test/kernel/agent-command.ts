@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LIMIT_MILLIS = 20_000;
+const LIMIT_MILLIS = 60_000;
 
 /** A folder of the test's own. */
 export function temporaryFolder(t: TestContext): string {

@@ -6,6 +6,7 @@ import { components } from '../../collector/components.ts';
 import { parseConfig } from '../../collector/config/load.ts';
 import { pipelineConfig } from '../../collector/pipeline/index.ts';
 import { detection, detections } from '../fixtures/detections.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { OtlpReceiver, serveHttp } from '../fixtures/otlp-receiver.ts';
 import { metricValue, startConfigured, startPipeline, temporaryFolder } from '../fixtures/pipeline.ts';
 
@@ -147,7 +148,7 @@ it('sends an exporter what its filter lets pass, in order, and counts the rest',
 it('does not pass over what waited under a pipeline that the configuration no longer has', async (test) => {
   const path = join(temporaryFolder(test), 's.db');
   const receiver = new OtlpReceiver();
-  const server = await serveHttp(receiver);
+  const server = await serveHttp(receiver, await freePort());
   await server.close();
   const config = (pipeline: string) => `
 exporters: { otlp: { endpoint: "${server.url}" } }

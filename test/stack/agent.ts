@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { Command } from '../kernel/agent-command.ts';
-import { freePorts, until } from './program.ts';
+import { until } from './program.ts';
 
 export interface AgentSettings {
   /** Keys of `receivers.kernel`. */

@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { composeConfig } from './compose.ts';
-import { freePorts, getJson, Program } from './program.ts';
+import { getJson, Program } from './program.ts';
 
 export interface Alert {
   readonly labels: Readonly<Record<string, string>>;

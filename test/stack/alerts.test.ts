@@ -4,10 +4,11 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { METRIC_TABLE } from '../../collector/telemetry/metric-table.ts';
 import { bundledRulesPath } from '../../rules/index.ts';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { HttpReceiver } from '../fixtures/http-receiver.ts';
 import { Agent } from './agent.ts';
 import { Alertmanager, type Notification } from './alertmanager.ts';
-import { freePorts, stackFolder, until, without } from './program.ts';
+import { stackFolder, until, without } from './program.ts';
 import { Prometheus } from './prometheus.ts';
 import { runMiner } from './scenes.ts';
 

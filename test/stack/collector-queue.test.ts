@@ -1,15 +1,12 @@
 /** Agent -> Collector with its queue on disk -> Loki: what happens to detections when these fail. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { opensOf } from '../kernel/agent-command.ts';
 import { Agent } from './agent.ts';
 import { Collector } from './collector.ts';
 import { Loki } from './loki.ts';
+import { MarkedFiles } from './marked-files.ts';
 import { stackFolder, until, without } from './program.ts';
 
-const SUFFIX = 'shikra-queue';
 const EXPORTER = 'otlp';
 
 test('Loki down, the Collector killed meanwhile: every detection arrives', {
@@ -18,23 +15,18 @@ test('Loki down, the Collector killed meanwhile: every detection arrives', {
   const folder = stackFolder();
   const loki = await Loki.start(t, folder);
   const collector = await Collector.start(t, folder, loki.address);
-  const file = join(folder, SUFFIX);
-  writeFileSync(file, '');
-  writeFileSync(join(folder, 'rules.yaml'), opensOf(SUFFIX));
+  const marked = new MarkedFiles(folder);
   const agent = await Agent.start(t, folder, {
-    kernel: { rules_files: ['rules.yaml'] },
+    kernel: marked.kernel,
     exporters: { otlp: { endpoint: collector.url, retry: { initial_interval: '100ms', max_interval: '500ms' } } },
   });
-  let expected = 0;
-  const detect = async (count: number) => {
-    for (let i = 0; i < count; i++) readFileSync(file);
-    expected += count;
-    await agent.until('the detections', () => agent.detections.length >= expected);
-  };
+  const detect = (count: number) => marked.detect(agent, count);
   const taken = (count: number) =>
     until(`the Collector to have ${count}`, async () => (await agent.delivered(EXPORTER)) >= count);
   const uidsInLoki = async () =>
-    (await loki.lines('{service_name="shikra"}')).map(({ labels }) => labels.log_record_uid as string);
+    (await loki.lines('{service_name="shikra"} | security_rule_name=~"Rule .*"')).map(
+      ({ labels }) => labels.log_record_uid as string,
+    );
   const inLoki = (count: number) =>
     until(`${count} detections in Loki`, async () => new Set(await uidsInLoki()).size >= count);
 
@@ -55,7 +47,13 @@ test('Loki down, the Collector killed meanwhile: every detection arrives', {
   await inLoki(300);
 
   const found = await uidsInLoki();
-  assert.deepEqual([...new Set(found)].sort(), agent.detections.map(({ uuid }) => uuid).sort());
+  assert.deepEqual(
+    [...new Set(found)].sort(),
+    marked
+      .detections(agent)
+      .map(({ uuid }) => uuid)
+      .sort(),
+  );
   // Loki was away whenever the Collector was killed: no request was under way that would come again.
   assert.equal(found.length, 300);
 });

@@ -2,8 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { dump, load } from 'js-yaml';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { composeConfig } from './compose.ts';
-import { freePorts, Program } from './program.ts';
+import { Program } from './program.ts';
 
 /** OpenTelemetry's Collector with the configuration of deploy/compose, and its queue on disk. */
 export class Collector {

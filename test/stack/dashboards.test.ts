@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { appendFileSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { EXEC } from '../sources/k8s-audit/events.ts';
 import { Agent } from './agent.ts';
 import { Collector } from './collector.ts';
 import { composeConfig } from './compose.ts';
 import { Loki } from './loki.ts';
-import { freePorts, stackFolder, until, without } from './program.ts';
+import { stackFolder, until, without } from './program.ts';
 import { Prometheus, type Series } from './prometheus.ts';
 import { enginesOf, noScenes, Scenes, sceneRules, startContainerd } from './scenes.ts';
 

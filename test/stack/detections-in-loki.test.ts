@@ -25,15 +25,18 @@ function queriesOf(page: string): string[] {
   return blocks.flatMap(([, text]) => text!.trim().split(/\n\n/));
 }
 
+/** In the pod, and in a container that no engine knows. */
+const IN_CONTAINERS = 'Password database read by an untrusted program';
+
 /** What each query of the page must find: a rule, or a label that what is counted has. */
 const ANSWERS: readonly (readonly [part: string, answer: string])[] = [
   ['shikra_priority=~"critical', 'Crypto miner started by name'],
   ['="Reverse shell"', 'Reverse shell'],
-  ['="payments"', 'Password database read by an untrusted program'],
+  ['="payments"', IN_CONTAINERS],
   ['/tmp/.*', 'Crypto miner started by name'],
   ['server_address=ip(', 'Login on another machine'],
   ['T1059', 'Reverse shell'],
-  ['container_image_name=""', 'Password database read by an untrusted program'],
+  ['container_image_name=""', IN_CONTAINERS],
   ['="internal"', 'Shikra internal: rules rejected'],
   ['process_pid=', 'Crypto miner started by name'],
   ['sum by (security_rule_name)', 'security_rule_name'],
@@ -76,10 +79,14 @@ test('detections in Loki', { skip: without('loki', 'logcli', 'alertmanager') || 
   const scenes = new Scenes(t, folder, containerd);
   const pid = await scenes.play();
   const rules = () => new Set(agent.detections.map(({ rule }) => rule));
-  await agent.until('every scene', () => ANSWERS.every(([, answer]) => !/[A-Z]/.test(answer) || rules().has(answer)));
-  await agent.settled('otlp', 'loki');
-  // Others may do something on this machine while the questions are asked.
+  const reads = () => agent.detections.filter(({ rule }) => rule === IN_CONTAINERS).length;
+  await agent.until(
+    'every scene',
+    () => reads() >= 2 && ANSWERS.every(([, answer]) => !/[A-Z]/.test(answer) || rules().has(answer)),
+  );
+  // Others may do something on this machine meanwhile: all of these will have been delivered.
   const detected = agent.detections;
+  await agent.settled('otlp', 'loki');
   const miner = detected.find(({ rule }) => rule === 'Crypto miner started by name')!;
 
   for (const [way, name] of Object.entries(WAYS) as [Way, string][])

@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { composeConfig, hastyRules } from './compose.ts';
-import { freePorts, getJson, Program, runTool } from './program.ts';
+import { getJson, Program, runTool } from './program.ts';
 
 /** A line with its labels, structured metadata among them. */
 export interface Line {

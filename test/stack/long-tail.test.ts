@@ -4,10 +4,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { dump, load } from 'js-yaml';
+import { freePorts } from '../fixtures/free-ports.ts';
 import { OtlpReceiver, type Running, serveHttp } from '../fixtures/otlp-receiver.ts';
 import { Agent } from './agent.ts';
 import { MarkedFiles } from './marked-files.ts';
-import { freePorts, Program, stackFolder, until, without } from './program.ts';
+import { Program, stackFolder, until, without } from './program.ts';
 
 interface Config {
   readonly extensions: { readonly health_check: object; readonly file_storage: object };

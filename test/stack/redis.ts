@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { freePorts } from './program.ts';
+import { freePorts } from '../fixtures/free-ports.ts';
 
 /** Why it cannot run here, for a test's `skip`; false if it can. */
 export const noRedis = () => (spawnSync('redis-server', ['--version']).status === 0 ? false : 'no redis-server');

@@ -84,7 +84,10 @@ export function ancestor(process: Process, n: number): Process | undefined {
  * back to the mounts of the host.
  * @param before what was known of the process; of several executions since, one may have been in the container
  */
-export function originOf({ image: { container }, execId, mntNamespace }: Process, before: Process | undefined): Container {
+export function originOf(
+  { image: { container }, execId, mntNamespace }: Process,
+  before: Process | undefined,
+): Container {
   if (!before?.known) return container;
   const { origin } = before;
   if (!origin.isHost || (container.isHost && container.isDecided)) return origin;
