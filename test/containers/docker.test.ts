@@ -155,7 +155,7 @@ describe('when Docker comes and goes', { skip }, () => {
 
   before(async () => {
     containers!.add('/etc/hostname', SECRET);
-    agent = await startAgent({ docker: [docker.socket] }, '500ms');
+    agent = await startAgent({ docker: [docker.socket] }, '3s');
   });
 
   after(async () => {

@@ -90,7 +90,8 @@ describe('an event in a container of which nothing is known yet', { skip }, () =
     assert.deepEqual(names(agent.detections), ['Opened by the slow image', 'Opened']);
     const name = `slow-${id.slice(0, 4)}`;
     for (const { output_fields: fields } of agent.detections) assert.equal(fields['container.name'], name);
-    await metricsWhen(agent, (found) => found.get('shikra_container_held_events_total{outcome="known"}') === 1);
+    // More than the one where the cgroup of this process is one that only an engine can tell from a container's.
+    await metricsWhen(agent, (found) => found.get('shikra_container_held_events_total{outcome="known"}')! >= 1);
     await agent.close();
   });
 
@@ -120,8 +121,10 @@ describe('an event in a container of which nothing is known yet', { skip }, () =
     assert.deepEqual(names(agent.detections), ['Opened']);
     assert.equal(late.output_fields['shikra.container.metadata'], 'late');
     assert.equal(late.output_fields['container.name'], null);
-    engine.answer();
-    await metricsWhen(agent, (found) => found.get('shikra_containers{metadata="known"}')! > 0);
+    await metricsWhen(agent, (found) => {
+      engine.answer(); // the agent gives up a question after five seconds, and asks again
+      return found.get('shikra_containers{metadata="known"}')! > 0;
+    });
     containers!.exec(id, ['cat', FILE]);
     const known = await agent.detection('Opened by the slow image');
     assert.equal(known.output_fields['container.name'], `slow-${id.slice(0, 4)}`);

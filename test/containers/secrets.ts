@@ -110,13 +110,15 @@ export async function until(agent: AgentProcess, holds: () => boolean): Promise<
     if (Date.now() > end) throw new Error([...agent.log.slice(-5), ...agent.lines.slice(-5)].join('\n'));
 }
 
-/** The metrics as soon as something holds of them: they are brought up to date once a second. */
+/** The metrics as soon as something holds of them: they are brought up to date once a second. Throws if it never does. */
 export async function metricsWhen(
   agent: AgentProcess,
   holds: (metrics: Map<string, number>) => boolean,
 ): Promise<Map<string, number>> {
   for (const end = Date.now() + LIMIT_MILLIS; ; await sleep(5 * POLL_MILLIS)) {
     const metrics = await agent.metrics();
-    if (holds(metrics) || Date.now() > end) return metrics;
+    if (holds(metrics)) return metrics;
+    if (Date.now() > end)
+      throw new Error(`expected ${holds}\n${[...metrics].filter(([name]) => name.includes('container')).join('\n')}`);
   }
 }

@@ -114,7 +114,7 @@ export class AgentProcess {
   }
 
   /** The first detection, past or to come, of a rule or with a property. */
-  detection(wanted: string | ((alert: Alert) => boolean), timeoutMillis = 5000): Promise<Alert> {
+  detection(wanted: string | ((alert: Alert) => boolean), timeoutMillis = 20_000): Promise<Alert> {
     const fits = typeof wanted === 'string' ? (alert: Alert) => alert.rule === wanted : wanted;
     return this.#until(`a detection (${wanted})`, () => this.#detections.find(fits), timeoutMillis);
   }

@@ -65,37 +65,41 @@ describe('changed rules', () => {
     writeFileSync(file, 'x');
     mkdirSync(rules);
     const agent = await start(t, [rules]);
-    const opened = async () => {
-      const from = agent.detections.length;
+    const seen = () => agent.detections.map((alert) => alert.rule).filter((name) => /^[A-D]$/.test(name));
+    const detects = async (...names: readonly string[]) => {
+      const from = seen().length;
       readFileSync(file);
       const other = spawn(TRIGGER, ['chmod', file, '0600']);
       await once(other, 'close');
-      await sleep(300);
-      return agent.detections.slice(from).map((alert) => alert.rule);
+      await until('the detections', () => seen().length >= from + names.length, 20_000);
+      await sleep(100);
+      assert.deepEqual(seen().slice(from), names);
     };
     const change = async (act: () => void) => {
       const [done] = [reloads(agent)];
       act();
       await until('a reload', () => reloads(agent) > done);
     };
-    assert.deepEqual(await opened(), []);
+    await detects();
+    const MISSED = 'shikra_process_table_missed_total';
+    const missed = await metric(agent, MISSED); // what ended while the agent began was never in the table
     await change(() => writeFileSync(join(rules, 'a.yaml'), rule('A', opensOf(file))));
-    assert.deepEqual(await opened(), ['A']);
+    await detects('A');
     await change(() => {
       // as editors do: another file takes the name
       writeFileSync(join(rules, '.a.yaml.swp'), rule('B', `evt.type = chmod and evt.arg.filename = ${file}`));
       renameSync(join(rules, '.a.yaml.swp'), join(rules, 'a.yaml'));
     });
-    assert.deepEqual(await opened(), ['B']);
+    await detects('B');
     await change(() => unlinkSync(join(rules, 'a.yaml')));
-    assert.deepEqual(await opened(), []);
+    await detects();
     await change(() => {
       mkdirSync(join(rules, '..1'));
       writeFileSync(join(rules, '..1', 'c.yaml'), rule('C', opensOf(file)));
       symlinkSync('..1', join(rules, '..data'));
       symlinkSync('..data/c.yaml', join(rules, 'c.yaml'));
     });
-    assert.deepEqual(await opened(), ['C']);
+    await detects('C');
     await change(() => {
       // as Kubernetes updates a ConfigMap: one link is replaced
       mkdirSync(join(rules, '..2'));
@@ -104,14 +108,14 @@ describe('changed rules', () => {
       renameSync(join(rules, '..data_tmp'), join(rules, '..data'));
       rmSync(join(rules, '..1'), { recursive: true });
     });
-    assert.deepEqual(await opened(), ['D']);
+    await detects('D');
     assert.equal(await metric(agent, 'shikra_rules_loaded'), 1);
     assert.equal(await metric(agent, 'shikra_rules_reload_total{outcome="success"}'), 5);
     for (const name of ['A', 'B', 'C', 'D']) {
       const series = `shikra_rule_matches_total{rule="${name}",priority="Warning",source="syscall"}`;
       await until(`${series} 1`, async () => (await metric(agent, series)) === 1);
     }
-    assert.equal(await metric(agent, 'shikra_process_table_missed_total'), 0, 'the process table survives');
+    assert.equal(await metric(agent, MISSED), missed, 'the process table survives');
   });
 
   test('with mistakes leave the ones before in force: each mistake in the log, a metric, a detection', async (t) => {
@@ -150,8 +154,12 @@ describe('changed rules', () => {
     await until('a reload', () => reloads(agent) === 1);
     for (let i = 0; i < 10; i++) appendFileSync(rules, `# ${i}\n`);
     await until('a reload', () => reloads(agent) >= 2);
-    await sleep(1000);
-    const done = reloads(agent);
+    let done = 0;
+    await until('reloads to end', async () => {
+      done = reloads(agent);
+      await sleep(2000);
+      return reloads(agent) === done;
+    });
     assert.ok(done < 5, 'ten writes are one change, or on a busy machine a few');
     writeFileSync(rules, readFileSync(rules)); // nothing changed
     await sleep(500);
@@ -228,12 +236,13 @@ describe('while events come without end', () => {
     const agent = await start(t, [rules], { ring_preset: 6 });
 
     // Opens a file that is counted once in a while, and another one all the time; stops at a line, then says how many there were.
-    const script = `import os,sys,select
+    const script = `import os,sys,select,time
 n=0
 while not select.select([sys.stdin],[],[],0)[0]:
   for _ in range(400):
     os.close(os.open(${JSON.stringify(other)}, 0))
   os.close(os.open(${JSON.stringify(file)}, 0)); n+=1
+  time.sleep(0.0005) # less than one processor does, which others may want too
 print(n)`;
     const loop: ChildProcess = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
     t.after(() => loop.kill('SIGKILL'));

@@ -280,10 +280,10 @@ describe('what is submitted through io_uring is told as the call that it stands 
 
   test('a socket that is bound there, or listens, is told with its address', () => {
     const names = ['fd.sip', 'fd.lport', 'fd.l4proto', 'evt.res', 'shikra.evt.abi'];
-    const bound = event(capture, 'bind', ['uring', 'bind', '54321'], names);
+    const bound = event(capture, 'bind', ['uring', 'bind', '11413'], names);
     assert.deepEqual(bound.fields, {
       'fd.sip': '127.0.0.1',
-      'fd.lport': 54321,
+      'fd.lport': 11413,
       'fd.l4proto': 'tcp',
       'evt.res': 'SUCCESS',
       'shikra.evt.abi': 'io_uring',
