@@ -160,8 +160,8 @@ export function growthPerMinute(samples: readonly Sample[]): number | undefined 
 }
 
 const MOST_GROWTH_BYTES_PER_MINUTE = MEGABYTE;
-/** Of processes that others start and end at this very moment. */
-const MOST_STALE_PROCESSES = 5;
+/** Of processes that others start and end at this very moment. Of those that the soak starts, one in a hundred would be as many within twenty seconds. */
+const MOST_STALE_PROCESSES = 40;
 /** A scrape's connection may be open or not. */
 const MOST_MORE_DESCRIPTORS = 2;
 

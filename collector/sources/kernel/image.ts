@@ -75,6 +75,11 @@ export const NO_IMAGE: Image = {
   verdicts: new Verdicts(),
 };
 
+/** The same of a process that counts to another container than its cgroup says. */
+export function inContainer(image: Image, container: Container): Image {
+  return { ...image, container, verdicts: container.isDecided ? new Verdicts() : undefined };
+}
+
 /** The parts of a process record that are the image's and not the process's own, by first and last offset; the last goes on to the end. */
 const SHARED_PARTS = [
   [PROCESS.exe_ino, PROCESS.parent_pid],

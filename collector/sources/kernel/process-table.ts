@@ -4,7 +4,7 @@ import { CgroupNames } from './cgroup-names.ts';
 import { ImageCache } from './image.ts';
 import { FORK, HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
-import { adopt, originOf, type Process, unknownProcess } from './process.ts';
+import { adopt, type Process, succeed, unknownProcess } from './process.ts';
 import { doubtOf, type FoundProcess, ProcessRecords } from './process-records.ts';
 import { RecentProcesses } from './recent-processes.ts';
 
@@ -137,7 +137,7 @@ export class ProcessTable {
     });
     entries.forEach((process, i) => {
       const entry = before[i];
-      if (entry !== process) process.origin = originOf(process, entry);
+      if (entry !== process) succeed(process, entry);
       if (entry?.parent !== undefined && entry !== process)
         Object.assign(process, { parent: entry.parent, doubt: entry.doubt });
       else this.#link(process, found[i]!);
@@ -271,7 +271,7 @@ export class ProcessTable {
   #enter(found: FoundProcess): Process {
     const { process } = found;
     const before = this.#known(process.pid, process.startTimeNs);
-    process.origin = originOf(process, before);
+    succeed(process, before);
     if (before?.parent === undefined) this.#trace(found);
     else {
       adopt(process, before.parent);

@@ -1,5 +1,5 @@
 import type { Container } from '../../event/container-table.ts';
-import { type Image, NO_IMAGE } from './image.ts';
+import { type Image, inContainer, NO_IMAGE } from './image.ts';
 
 /** How long a chain of ancestors is kept; an endless chain of forks must not keep every process it ever had. */
 export const MAX_ANCESTORS = 64;
@@ -79,18 +79,26 @@ export function ancestor(process: Process, n: number): Process | undefined {
 }
 
 /**
- * {@link Process.origin} of a process that has a new image. A runtime that was moved into the container that it makes, and executes a copy of itself then, is
- * counted to the container, but has the mounts that it was started with. What has once executed something in a container stays of it, also if it finds its way
- * back to the mounts of the host.
- * @param before what was known of the process; of several executions since, one may have been in the container
+ * A process with a new image, after what was known of it: {@link Process.origin}, and the container that it counts to.
+ *
+ * A runtime that was moved into the container that it makes, and executes a copy of itself then, is counted to the container, but has the mounts that it was
+ * started with. What has once executed something in a container stays of it, also if it finds its way back to the mounts of the host, or into one of its cgroups.
+ * @param before of several executions since, one may have been in the container
  */
-export function originOf(
-  { image: { container }, execId, mntNamespace }: Process,
-  before: Process | undefined,
-): Container {
-  if (!before?.known) return container;
+export function succeed(process: Process, before: Process | undefined): void {
+  if (!before?.known) return;
+  process.origin = originOf(process, before);
+  const { container } = before.image;
+  const hasLeft = process.image.container.isHost && process.image.container !== container;
+  if (hasLeft && !isCertainlyHost(process.origin) && !isCertainlyHost(container))
+    process.image = inContainer(process.image, container);
+}
+
+const isCertainlyHost = ({ isHost, isDecided }: Container): boolean => isHost && isDecided;
+
+function originOf({ image: { container }, execId, mntNamespace }: Process, before: Process): Container {
   const { origin } = before;
-  if (!origin.isHost || (container.isHost && container.isDecided)) return origin;
+  if (!origin.isHost || isCertainlyHost(container)) return origin;
   const hasMovedOnly = mntNamespace !== 0 && mntNamespace === before.mntNamespace && execId === before.execId + 1;
   return hasMovedOnly ? origin : container;
 }

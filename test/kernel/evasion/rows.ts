@@ -191,8 +191,9 @@ const WHO: Section = {
     {
       number: 35,
       way: 'a process moves to another cgroup or namespace',
-      why: 'A process keeps the container that it was executed in; setns and unshare are events.',
-      limits: 'Of what it executes afterwards the container is that of the new cgroup.',
+      why: 'A process keeps the container that it was executed in, and so does what it executes and starts later, in whatever cgroup of the host; setns and unshare are events.',
+      limits:
+        'Into the cgroup of another container it is told with that one, as what runs containers inside a container makes them so. What had left before the agent started is the host’s.',
     },
   ],
 };
