@@ -160,8 +160,8 @@ export function growthPerMinute(samples: readonly Sample[]): number | undefined 
 }
 
 const MOST_GROWTH_BYTES_PER_MINUTE = MEGABYTE;
-/** Of processes that others start and end at this very moment. Of those that the soak starts, one in a hundred would be as many within twenty seconds. */
-const MOST_STALE_PROCESSES = 40;
+/** Others may end 500 processes a second, each of which stays for 0.2 s. Of those that the soak starts, one in twelve would be as many within six seconds. */
+const MOST_STALE_PROCESSES = 100;
 /** A scrape's connection may be open or not. */
 const MOST_MORE_DESCRIPTORS = 2;
 
