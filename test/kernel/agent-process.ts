@@ -10,6 +10,8 @@ import { bundledRulesPath, loadRules, readRuleFiles } from '../../rules/index.ts
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const READY_MILLIS = 20_000;
+/** Without one, what it is asked ends the test. */
+const ANSWER_MILLIS = 10_000;
 /** The agent allows itself five seconds; a busy machine may take as long again. Whoever supervises it kills it after ten. */
 const STOP_MILLIS = 10_000;
 /** A machine that is busy with other things fills the rings, and they are worked through in order. */
@@ -136,7 +138,9 @@ export class AgentProcess {
 
   /** The samples of /metrics: `name{label="value"}` -> value. */
   async metrics(): Promise<Map<string, number>> {
-    const page = await (await fetch(await this.#url('/metrics'))).text();
+    const page = await (
+      await fetch(await this.#url('/metrics'), { signal: AbortSignal.timeout(ANSWER_MILLIS) })
+    ).text();
     const samples = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     return new Map(
       samples.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
@@ -145,7 +149,7 @@ export class AgentProcess {
 
   /** GET of a path beside /metrics. */
   async get(path: '/healthz' | '/readyz'): Promise<{ status: number; body: unknown }> {
-    const response = await fetch(await this.#url(path));
+    const response = await fetch(await this.#url(path), { signal: AbortSignal.timeout(ANSWER_MILLIS) });
     return { status: response.status, body: await response.json() };
   }
 

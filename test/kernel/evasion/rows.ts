@@ -240,7 +240,8 @@ const WATCHER: Section = {
       number: 23,
       way: 'root who takes away the programs, or what they go by',
       why: 'Canaries, see [below](#root-against-the-agent).',
-      limits: 'What is changed and changed back between two rounds, and what is done to the agent’s own memory.',
+      limits:
+        'What is changed and changed back between two rounds, and what is done to the agent’s own memory. A thread that is held just when another waits for it holds the whole agent: it tells nothing then, and `/readyz` and `/metrics` do not answer.',
     },
     {
       number: 31,
