@@ -18,6 +18,8 @@ const FORGETTING_MILLIS = 12_000;
 /** Processes of others come and go between a look at the table and one at /proc: the best of several counts. */
 const LOOKS = 5;
 const LOOK_MILLIS = 500;
+/** An entry outlives its process by 0.2 s of events, and these may be on their way for as long: those of others that have just ended are not stale. */
+const LINGERING_SECONDS = 0.4;
 
 /** More than the agent keeps: 16,384 strings, 1,024 images of programs, both found by a hash. */
 const DISTINCT_PATHS = 60_000;
@@ -74,16 +76,20 @@ export async function soak(options: SoakOptions): Promise<SoakResults> {
     await once(program, 'close');
     await sleep(FORGETTING_MILLIS);
     const left = [];
+    const ended = await exits(agent);
+    const began = performance.now();
     for (let i = 0; i < LOOKS; i++, await sleep(LOOK_MILLIS)) {
       const { processes, containers: kept } = await look(agent, 0);
       left.push({ processes: processes - numbersIn('/proc'), containers: kept - before });
     }
+    const exitsPerSecond = (1000 * ((await exits(agent)) - ended)) / (performance.now() - began);
+    const lingering = Math.ceil(exitsPerSecond * LINGERING_SECONDS);
     return {
       samples,
       processes: Number(printed),
       containers,
       lost: sumOf(await agent.metrics(), 'shikra_events_dropped_total'),
-      staleProcesses: Math.max(0, Math.min(...left.map(({ processes }) => processes))),
+      staleProcesses: Math.max(0, Math.min(...left.map(({ processes }) => processes)) - lingering),
       staleContainers: Math.max(0, Math.min(...left.map(({ containers: kept }) => kept))),
     };
   } finally {
@@ -140,6 +146,10 @@ async function look(agent: AgentProcess, seconds: number): Promise<Sample> {
   };
 }
 
+async function exits(agent: AgentProcess): Promise<number> {
+  return sumOf(await agent.metrics(), 'shikra_events_total{type="procexit"}');
+}
+
 function numbersIn(folder: string): number {
   return readdirSync(folder).filter((name) => /^\d+$/.test(name)).length;
 }
@@ -160,8 +170,8 @@ export function growthPerMinute(samples: readonly Sample[]): number | undefined 
 }
 
 const MOST_GROWTH_BYTES_PER_MINUTE = MEGABYTE;
-/** Others may end 500 processes a second, each of which stays for 0.2 s. Of those that the soak starts, one in twelve would be as many within six seconds. */
-const MOST_STALE_PROCESSES = 100;
+/** Of processes that others start and end at this very moment. */
+const MOST_STALE_PROCESSES = 5;
 /** A scrape's connection may be open or not. */
 const MOST_MORE_DESCRIPTORS = 2;
 

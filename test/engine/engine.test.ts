@@ -225,13 +225,13 @@ describe('measured events', () => {
   });
 
   it('tell a rule that costs much from one that does not, about right in sum', () => {
-    const names = Array.from({ length: 8 }, (_, index) => `proc.name icontains needle${index}`).join(' or ');
+    const names = Array.from({ length: 30 }, (_, index) => `proc.name icontains needle${index}`).join(' or ');
     const engine = engineOf(
       rule('Slow', `  condition: evt.type = open and (${names})\n`) +
         rule('Quick', '  condition: evt.type = open and proc.name = b\n'),
       'all',
     );
-    const hay = event('open', 0, { 'proc.name': 'hay'.repeat(50) });
+    const hay = event('open', 0, { 'proc.name': 'hay'.repeat(25) });
     const run = (count: number) => {
       // What this thread used, not what passed: other tests take their turns.
       const started = process.threadCpuUsage();
@@ -243,7 +243,7 @@ describe('measured events', () => {
     const [before] = engine.costs();
     const seconds = run(40_000);
     const [slow, quick] = engine.costs();
-    assert.ok(slow!.seconds > 2.5 * quick!.seconds, JSON.stringify([slow, quick]));
+    assert.ok(slow!.seconds > 5 * quick!.seconds, JSON.stringify([slow, quick]));
     const measured = slow!.seconds - before!.seconds;
     assert.ok(measured > seconds / 4 && measured < seconds * 4, `${measured} of ${seconds}`);
   });

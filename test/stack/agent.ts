@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePorts } from '../fixtures/free-ports.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { Command } from '../kernel/agent-command.ts';
 import { until } from './program.ts';
 
@@ -28,7 +28,7 @@ export class Agent extends Command {
   /** Resolves when it watches. */
   static async start(t: TestContext, folder: string, settings: AgentSettings): Promise<Agent> {
     const { kernel = {}, receivers = {}, exporters = {}, pipelines } = settings;
-    const [port] = await freePorts(1);
+    const port = await freePort();
     // Nobody else's engines: what they have is none of the test's business.
     const containers = { docker: [], podman: [], containerd: [], cri: [] };
     const config = {
@@ -39,7 +39,7 @@ export class Agent extends Command {
     };
     const file = join(folder, 'shikra.yaml');
     writeFileSync(file, JSON.stringify(config));
-    return Agent.run(t, file, port!);
+    return Agent.run(t, file, port);
   }
 
   /** With a configuration that is written already; it must have `stdout`, and metrics at this port. */

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePorts } from '../fixtures/free-ports.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { composeConfig } from './compose.ts';
 import { getJson, Program } from './program.ts';
 
@@ -32,7 +32,7 @@ export class Alertmanager {
   static async start(t: TestContext, folder: string, webhook?: string): Promise<Alertmanager> {
     const own = join(folder, 'alertmanager');
     mkdirSync(own);
-    const [port] = await freePorts(1);
+    const port = await freePort();
     const address = `127.0.0.1:${port}`;
     const config = composeConfig('alertmanager.yaml', own, {}, {}, (it) => {
       if (webhook !== undefined) it.receivers[0].webhook_configs = [{ url: webhook }];

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { METRIC_TABLE } from '../../collector/telemetry/metric-table.ts';
 import { bundledRulesPath } from '../../rules/index.ts';
-import { freePorts } from '../fixtures/free-ports.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { HttpReceiver } from '../fixtures/http-receiver.ts';
 import { Agent } from './agent.ts';
 import { Alertmanager, type Notification } from './alertmanager.ts';
@@ -36,7 +36,7 @@ test('metrics and alerts', { skip: without('prometheus', 'alertmanager') }, asyn
   const folder = stackFolder();
   const hook = await new HttpReceiver().listen(t);
   const alertmanager = await Alertmanager.start(t, folder, hook.url);
-  const [port] = await freePorts(1);
+  const port = await freePort();
   const prometheus = await Prometheus.start(t, folder, {
     agent: `127.0.0.1:${port}`,
     alertmanager: alertmanager.address,

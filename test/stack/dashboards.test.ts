@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { freePorts } from '../fixtures/free-ports.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { EXEC } from '../sources/k8s-audit/events.ts';
 import { Agent } from './agent.ts';
 import { Collector } from './collector.ts';
@@ -59,7 +59,7 @@ test('every query of every dashboard finds something', {
 }, async (t) => {
   const begun = Date.now();
   const folder = stackFolder();
-  const [port] = await freePorts(1);
+  const port = await freePort();
   const loki = await Loki.start(t, folder);
   const collector = await Collector.start(t, folder, loki.address);
   const prometheus = await Prometheus.start(t, folder, { agent: `127.0.0.1:${port}` });
@@ -75,7 +75,7 @@ test('every query of every dashboard finds something', {
     it.service.pipelines.logs.receivers.push('k8s_audit');
     it.service.pipelines.logs.exporters.push('stdout');
   });
-  const agent = await Agent.run(t, config, port!);
+  const agent = await Agent.run(t, config, port);
   // A step is seen only of what was there before.
   for (const series of ['shikra_rule_matches_total', 'shikra_k8s_audit_rejected_total'])
     await until(`${series} to be scraped`, async () => (await prometheus.instant(series)).length > 0);

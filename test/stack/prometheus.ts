@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePorts } from '../fixtures/free-ports.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 import { composeConfig, hastyRules } from './compose.ts';
 import { getJson, Program } from './program.ts';
 
@@ -48,7 +48,7 @@ export class Prometheus {
   static async start(t: TestContext, folder: string, settings: PrometheusSettings): Promise<Prometheus> {
     const own = join(folder, 'prometheus');
     mkdirSync(own);
-    const [port] = await freePorts(1);
+    const port = await freePort();
     const address = `127.0.0.1:${port}`;
     const { agent, alertmanager } = settings;
     const addresses = {

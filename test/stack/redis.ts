@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { freePorts } from '../fixtures/free-ports.ts';
+import { freePort } from '../fixtures/free-ports.ts';
 
 /** Why it cannot run here, for a test's `skip`; false if it can. */
 export const noRedis = () => (spawnSync('redis-server', ['--version']).status === 0 ? false : 'no redis-server');
@@ -23,7 +23,7 @@ export class Redis {
   static async start(t: TestContext, folder: string): Promise<Redis> {
     const own = join(folder, 'redis');
     mkdirSync(own);
-    const redis = new Redis((await freePorts(1))[0]!, own);
+    const redis = new Redis(await freePort(), own);
     t.after(() => redis.kill());
     await redis.start();
     return redis;
