@@ -4,7 +4,7 @@ import { CgroupNames } from './cgroup-names.ts';
 import { ImageCache } from './image.ts';
 import { FORK, HEADER } from './layout.ts';
 import type { Memory } from './memory.ts';
-import { adopt, type Process, succeed, unknownProcess } from './process.ts';
+import { adopt, descend, type Process, succeed, unknownProcess } from './process.ts';
 import { doubtOf, type FoundProcess, ProcessRecords } from './process-records.ts';
 import { RecentProcesses } from './recent-processes.ts';
 
@@ -143,6 +143,9 @@ export class ProcessTable {
       else this.#link(process, found[i]!);
     });
     for (const process of entries) process.depth = depthOf(process);
+    const unseen = entries.filter((process, i) => before[i] === undefined || before[i] === process);
+    // ancestors first: of several that left a container, each counts to where the one before it does
+    for (const process of unseen.sort((a, b) => a.depth - b.depth)) descend(process, process.parent);
     this.generation++;
     return found.length;
   }
@@ -291,6 +294,7 @@ export class ProcessTable {
   #trace({ process, parentStartNs, lineage }: FoundProcess): void {
     adopt(process, process.parentPid === 0 ? undefined : this.#find(process.parentPid, parentStartNs));
     process.doubt = doubtOf(lineage, process);
+    descend(process, process.parent);
   }
 
   #heal(pid: number, startTimeNs: number, execId: number): Process {

@@ -94,6 +94,18 @@ export function succeed(process: Process, before: Process | undefined): void {
     process.image = inContainer(process.image, container);
 }
 
+/**
+ * A process whose birth was not seen counts to the container of its parent if it is found in a cgroup of the host: it has left that one, as what is in a container
+ * starts nothing outside of it. So it does if the parent has executed something since; but what only entered a container may have started it before.
+ */
+export function descend(process: Process, parent: Process | undefined): void {
+  if (!parent?.known || !process.image.container.isHost) return;
+  const { container } = parent.image;
+  if (isCertainlyHost(container) || isCertainlyHost(parent.origin)) return;
+  process.image = inContainer(process.image, container);
+  if (process.origin.isHost) process.origin = parent.origin;
+}
+
 const isCertainlyHost = ({ isHost, isDecided }: Container): boolean => isHost && isDecided;
 
 function originOf({ image: { container }, execId, mntNamespace }: Process, before: Process): Container {

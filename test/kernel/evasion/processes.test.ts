@@ -281,3 +281,32 @@ attempt(35, 'it executes another there, itself or by a child: that is told with 
   }
   return told(itself, 'proc.exepath', 'container.id');
 });
+
+attempt(
+  35,
+  'it left before the agent was started: it is told with the container that its ancestors are in',
+  {},
+  async () => {
+    const id = randomBytes(32).toString('hex');
+    const cgroup = new HostCgroup(`docker/${id}`);
+    const [, , , inside] = cgroup.command([]);
+    const leaves = `echo $$ > ${inside}/../../cgroup.procs; echo $$; read go; : < /etc/hostname; exec ${TRIGGER} nothing`;
+    const program = cgroup.start(['unshare', '--mount', 'sh', '-c', `sh -c '${leaves}'; true`]);
+    const pid = Number(String((await once(program.stdout, 'data'))[0]));
+    const late = await Capture.start();
+    const all = await late.during(async () => {
+      program.stdin.end('\n');
+      await once(program, 'exit');
+    }, ['fd.name', 'container.id', 'proc.exepath', 'thread.cgroups']);
+    late.close();
+    cgroup.close();
+    const found = all.filter((event) => event.pid === pid);
+    const opened = found.find(({ fields }) => fields['fd.name'] === '/etc/hostname')!;
+    const executed = found.find(({ type, fields }) => type === 'execve' && fields['proc.exepath'] === TRIGGER)!;
+    for (const { fields } of [opened, executed]) {
+      assert.ok(!String(fields['thread.cgroups']).includes(id), 'it is in a cgroup of the host');
+      assert.equal(fields['container.id'], id.slice(0, 12));
+    }
+    return told(opened, 'fd.name', 'container.id');
+  },
+);

@@ -191,9 +191,9 @@ const WHO: Section = {
     {
       number: 35,
       way: 'a process moves to another cgroup or namespace',
-      why: 'A process keeps the container that it was executed in, and so does what it executes and starts later, in whatever cgroup of the host; setns and unshare are events.',
+      why: 'A process keeps the container that it was executed in, and so does what it executes and starts later, in whatever cgroup of the host; of what left before the agent could see it, the container is that of its ancestors. setns and unshare are events.',
       limits:
-        'Into the cgroup of another container it is told with that one, as what runs containers inside a container makes them so. What had left before the agent started is the host’s.',
+        'Into the cgroup of another container it is told with that one, as what runs containers inside a container makes them so. What had left before the agent started, and outlived its parents, is the host’s.',
     },
   ],
 };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ContainerTable } from '../../../collector/event/container-table.ts';
 import { NO_IMAGE } from '../../../collector/sources/kernel/image.ts';
-import { type Process, succeed, unknownProcess } from '../../../collector/sources/kernel/process.ts';
+import { descend, type Process, succeed, unknownProcess } from '../../../collector/sources/kernel/process.ts';
 
 const ID = 'c'.repeat(64);
 const HOST = '/system.slice/docker.service';
@@ -98,5 +98,68 @@ describe('a process', () => {
     const left = run([INSIDE, OWN_MOUNTS], [UNDECIDED, OWN_MOUNTS]);
     containers.settle(containers.of(UNDECIDED), 'unknown');
     assert.deepEqual(told(left), { container: ID, isHostProgram: false });
+  });
+});
+
+describe('a process whose birth was not seen', () => {
+  /** Of the last of a line of parents and children, each found where it is. */
+  const found = (line: readonly Execution[], execute = arrange().execute): Process =>
+    line.reduce<Process | undefined>((parent, place) => {
+      const process = execute(undefined, place);
+      descend(process, parent);
+      return process;
+    }, undefined)!;
+
+  it('of the host stays the host’s', () => {
+    const line = [[HOST, HOST_MOUNTS] as const, [HOST, OWN_MOUNTS] as const];
+    assert.deepEqual(told(found(line)), { container: 'host', isHostProgram: true });
+  });
+
+  it('in a cgroup of the host counts to the container that its ancestors are in, over any number that left it', () => {
+    for (const left of [1, 2, 5]) {
+      const line = [[HOST, HOST_MOUNTS] as const, [INSIDE, OWN_MOUNTS] as const];
+      const escaped = found([...line, ...Array<Execution>(left).fill([HOST, HOST_MOUNTS])]);
+      assert.deepEqual(told(escaped), { container: ID, isHostProgram: false });
+    }
+  });
+
+  it('in a container counts to that one, whoever started it', () => {
+    const inner = 'd'.repeat(64);
+    for (const parent of [HOST, `/docker/${inner}`]) {
+      const process = found([
+        [parent, HOST_MOUNTS],
+        [INSIDE, OWN_MOUNTS],
+      ]);
+      assert.deepEqual(told(process), { container: ID, isHostProgram: false });
+    }
+  });
+
+  it('is not of the container that a runtime which started it has entered', () => {
+    const { execute, run } = arrange();
+    const child = execute(undefined, [HOST, HOST_MOUNTS]);
+    descend(child, run([HOST, HOST_MOUNTS], [INSIDE, HOST_MOUNTS]));
+    assert.deepEqual(told(child), { container: 'host', isHostProgram: true });
+  });
+
+  it('stays where it is if nothing is known of its parent', () => {
+    const { execute } = arrange();
+    for (const parent of [undefined, unknownProcess(6, 1e9, 1)]) {
+      const process = execute(undefined, [HOST, HOST_MOUNTS]);
+      descend(process, parent);
+      assert.deepEqual(told(process), { container: 'host', isHostProgram: true });
+    }
+  });
+
+  it('below a cgroup that only an engine can tell from a container’s is what the engine says of that', () => {
+    for (const isContainer of [true, false]) {
+      const { containers, execute } = arrange(true);
+      const escaped = found([[UNDECIDED, OWN_MOUNTS] as const, [HOST, HOST_MOUNTS] as const], execute);
+      const { container } = escaped.image;
+      assert.equal(container.isDecided, false);
+      if (isContainer) container.confirm();
+      containers.settle(container, 'unknown');
+      const id = isContainer ? container.request.id : 'host';
+      assert.deepEqual(told(escaped), { container: id, isHostProgram: !isContainer });
+    }
   });
 });
