@@ -280,6 +280,7 @@ export class ProcessTable {
       adopt(process, before.parent);
       process.doubt = before.doubt;
     }
+    if (!before?.known) descend(process, process.parent);
     this.#put(process); // after its ancestors, which may push out others
     this.generation++;
     return process;
@@ -294,7 +295,6 @@ export class ProcessTable {
   #trace({ process, parentStartNs, lineage }: FoundProcess): void {
     adopt(process, process.parentPid === 0 ? undefined : this.#find(process.parentPid, parentStartNs));
     process.doubt = doubtOf(lineage, process);
-    descend(process, process.parent);
   }
 
   #heal(pid: number, startTimeNs: number, execId: number): Process {

@@ -96,7 +96,8 @@ export function succeed(process: Process, before: Process | undefined): void {
 
 /**
  * A process whose birth was not seen counts to the container of its parent if it is found in a cgroup of the host: it has left that one, as what is in a container
- * starts nothing outside of it. So it does if the parent has executed something since; but what only entered a container may have started it before.
+ * starts nothing outside of it. So it does if the parent has executed something since; but a runtime that only entered a container may have
+ * started it before.
  */
 export function descend(process: Process, parent: Process | undefined): void {
   if (!parent?.known || !process.image.container.isHost) return;

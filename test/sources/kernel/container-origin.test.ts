@@ -35,6 +35,16 @@ function arrange(hasEngines = false) {
 
 const told = ({ image, origin }: Process) => ({ container: image.container.id, isHostProgram: origin.isHost });
 
+/** Lets an engine say whether this is a container, which was open until then. */
+function isWhatTheEngineSays(process: Process, containers: ContainerTable, isContainer: boolean): void {
+  const { container } = process.image;
+  assert.equal(container.isDecided, false);
+  if (isContainer) container.confirm();
+  containers.settle(container, 'unknown');
+  const id = isContainer ? container.request.id : 'host';
+  assert.deepEqual(told(process), { container: id, isHostProgram: !isContainer });
+}
+
 describe('a process', () => {
   it('of the host stays the host’s', () => {
     const { run } = arrange();
@@ -84,12 +94,7 @@ describe('a process', () => {
     for (const isContainer of [true, false]) {
       const { containers, run } = arrange(true);
       const left = run([UNDECIDED, OWN_MOUNTS], [HOST, HOST_MOUNTS]);
-      const { container } = left.image;
-      assert.equal(container.isDecided, false);
-      if (isContainer) container.confirm();
-      containers.settle(container, 'unknown');
-      const id = isContainer ? container.request.id : 'host';
-      assert.deepEqual(told(left), { container: id, isHostProgram: !isContainer });
+      isWhatTheEngineSays(left, containers, isContainer);
     }
   });
 
@@ -154,12 +159,7 @@ describe('a process whose birth was not seen', () => {
     for (const isContainer of [true, false]) {
       const { containers, execute } = arrange(true);
       const escaped = found([[UNDECIDED, OWN_MOUNTS] as const, [HOST, HOST_MOUNTS] as const], execute);
-      const { container } = escaped.image;
-      assert.equal(container.isDecided, false);
-      if (isContainer) container.confirm();
-      containers.settle(container, 'unknown');
-      const id = isContainer ? container.request.id : 'host';
-      assert.deepEqual(told(escaped), { container: id, isHostProgram: !isContainer });
+      isWhatTheEngineSays(escaped, containers, isContainer);
     }
   });
 });
